@@ -1,0 +1,259 @@
+//! The one place where features become types: which backends are compiled in, which devices they
+//! have here, and how code that is generic over [`TrainBackend`] is run on the one that was picked.
+//!
+//! | feature | backend | devices |
+//! |---|---|---|
+//! | `ndarray` | burn-ndarray | `cpu` |
+//! | `wgpu` | burn-wgpu with fusion | `gpu:0`, …; `cpu` is a software device |
+//! | `tch` | LibTorch | `cuda:0`, …, `mps`, `cpu` |
+
+#[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "tch")))]
+compile_error!("pick a backend: --features ndarray, wgpu or tch");
+
+use crate::error::{Error, Result};
+use crate::kernel::RecurrentBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use std::fmt;
+
+/// A backend that can train: it differentiates, and runs recurrent layers with and without.
+pub trait TrainBackend: AutodiffBackend<InnerBackend: RecurrentBackend> + RecurrentBackend {}
+
+impl<B: AutodiffBackend<InnerBackend: RecurrentBackend> + RecurrentBackend> TrainBackend for B {}
+
+/// Work that is generic over the backend.
+pub trait Task {
+    /// What it gives.
+    type Output;
+
+    /// Does it on one backend and device.
+    fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output;
+}
+
+/// The backends that this project knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BackendKind {
+    /// burn-ndarray: any CPU.
+    Ndarray,
+    /// burn-wgpu: any GPU, over Vulkan, Metal, DX12 or WebGPU.
+    Wgpu,
+    /// burn-tch: LibTorch, with CUDA where it has it.
+    Tch,
+}
+
+impl BackendKind {
+    /// All of them, compiled in or not.
+    pub const ALL: [Self; 3] = [Self::Ndarray, Self::Wgpu, Self::Tch];
+
+    /// The name of its feature and of `--backend`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ndarray => "ndarray",
+            Self::Wgpu => "wgpu",
+            Self::Tch => "tch",
+        }
+    }
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A device of a compiled-in backend that is there on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its backend.
+    pub backend: BackendKind,
+    /// What `--device` calls it: `cpu`, `cuda:0`, `gpu:1`.
+    pub name: String,
+    /// What it is, as far as it says: an adapter's name.
+    pub description: String,
+    /// Capability: the device with the highest one is taken where nothing is asked for.
+    rank: u8,
+    place: Place,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.backend, self.name, self.description)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    #[cfg(feature = "ndarray")]
+    Ndarray,
+    #[cfg(feature = "wgpu")]
+    Wgpu(burn_wgpu::WgpuDevice),
+    #[cfg(feature = "tch")]
+    Tch(burn_tch::LibTorchDevice),
+}
+
+/// The devices that are there, most capable first: GPUs, then CPUs, then software GPUs.
+pub fn devices() -> Vec<DeviceInfo> {
+    let mut devices = Vec::new();
+    #[cfg(feature = "ndarray")]
+    devices.push(DeviceInfo {
+        backend: BackendKind::Ndarray,
+        name: "cpu".into(),
+        description: cpu_description(),
+        rank: 2,
+        place: Place::Ndarray,
+    });
+    #[cfg(feature = "tch")]
+    devices.extend(tch_devices());
+    #[cfg(feature = "wgpu")]
+    devices.extend(wgpu_devices());
+    devices.sort_by_key(|device| std::cmp::Reverse(device.rank));
+    devices
+}
+
+#[cfg(any(feature = "ndarray", feature = "tch"))]
+fn cpu_description() -> String {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    format!("{threads} threads")
+}
+
+#[cfg(feature = "tch")]
+fn tch_devices() -> Vec<DeviceInfo> {
+    use burn_tch::LibTorchDevice;
+    let device = |name: String, description, rank, place| DeviceInfo {
+        backend: BackendKind::Tch,
+        name,
+        description,
+        rank,
+        place: Place::Tch(place),
+    };
+    let mut devices = vec![device("cpu".into(), cpu_description(), 1, LibTorchDevice::Cpu)];
+    let count = if tch_devices::Cuda::is_available() { tch_devices::Cuda::device_count() } else { 0 };
+    devices.extend((0..count as usize).map(|k| device(format!("cuda:{k}"), "CUDA".into(), 4, LibTorchDevice::Cuda(k))));
+    if tch_devices::utils::has_mps() {
+        devices.push(device("mps".into(), "Metal".into(), 4, LibTorchDevice::Mps));
+    }
+    devices
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu_devices() -> Vec<DeviceInfo> {
+    use burn_wgpu::WgpuDevice;
+    use wgpu_adapters::{Backends, DeviceType, Instance, InstanceDescriptor};
+    // The graphics interface that burn's `AutoGraphicsApi` takes on this system.
+    let backends = if cfg!(target_os = "macos") { Backends::METAL } else { Backends::VULKAN };
+    let instance =
+        Instance::new(InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() });
+    let mut adapters: Vec<_> = pollster::block_on(instance.enumerate_adapters(backends))
+        .into_iter()
+        .map(|adapter| adapter.get_info())
+        .collect();
+    let order = |kind: DeviceType| match kind {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    };
+    adapters.sort_by_key(|info| order(info.device_type));
+    let mut counts = [0; 5];
+    let mut gpus = 0;
+    let mut devices = Vec::new();
+    for info in adapters {
+        let count = &mut counts[order(info.device_type)];
+        let place = match info.device_type {
+            DeviceType::DiscreteGpu => WgpuDevice::DiscreteGpu(*count),
+            DeviceType::IntegratedGpu => WgpuDevice::IntegratedGpu(*count),
+            DeviceType::VirtualGpu => WgpuDevice::VirtualGpu(*count),
+            // burn offers one of each of these.
+            DeviceType::Cpu if *count == 0 => WgpuDevice::Cpu,
+            DeviceType::Other if *count == 0 => WgpuDevice::DefaultDevice,
+            DeviceType::Cpu | DeviceType::Other => continue,
+        };
+        *count += 1;
+        let (name, rank) = if place == WgpuDevice::Cpu {
+            ("cpu".to_string(), 0)
+        } else {
+            gpus += 1;
+            (format!("gpu:{}", gpus - 1), 3)
+        };
+        let description = format!("{}, {}", info.name, info.backend);
+        devices.push(DeviceInfo { backend: BackendKind::Wgpu, name, description, rank, place: Place::Wgpu(place) });
+    }
+    devices
+}
+
+/// The device for what was asked, or the most capable one.
+///
+/// `backend` is a name of [`BackendKind`]; `device` is as [`DeviceInfo::name`] has it, `cuda` and
+/// `gpu` meaning the first.
+///
+/// # Errors
+/// A backend that is unknown or not compiled in, with the feature to rebuild with; a device that
+/// is not there, with those that are.
+pub fn select(backend: Option<&str>, device: Option<&str>) -> Result<DeviceInfo> {
+    let all = devices();
+    let kind = backend
+        .map(|name| {
+            BackendKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+                Error::Backend(format!("unknown backend `{name}`: it is one of ndarray, wgpu, tch"))
+            })
+        })
+        .transpose()?;
+    if let Some(kind) = kind.filter(|kind| !compiled().contains(kind)) {
+        return Err(Error::Backend(format!(
+            "backend `{kind}` is not compiled in: rebuild with `--features {kind}` (here: {})",
+            names(compiled().into_iter().map(BackendKind::name))
+        )));
+    }
+    let wanted = device.map(|name| match name {
+        "cuda" | "gpu" => format!("{name}:0"),
+        name => name.to_string(),
+    });
+    all.iter()
+        .filter(|d| kind.is_none_or(|kind| d.backend == kind))
+        .find(|d| wanted.as_ref().is_none_or(|name| d.name == *name))
+        .cloned()
+        .ok_or_else(|| {
+            let there = names(all.iter().map(|d| format!("{} {}", d.backend, d.name)));
+            let asked = [backend.unwrap_or_default(), device.unwrap_or("any device")].join(" ");
+            Error::Backend(format!("there is no {} here; there is: {there}", asked.trim()))
+        })
+}
+
+/// The backends that are compiled in.
+pub fn compiled() -> Vec<BackendKind> {
+    BackendKind::ALL
+        .into_iter()
+        .filter(|kind| match kind {
+            BackendKind::Ndarray => cfg!(feature = "ndarray"),
+            BackendKind::Wgpu => cfg!(feature = "wgpu"),
+            BackendKind::Tch => cfg!(feature = "tch"),
+        })
+        .collect()
+}
+
+fn names(items: impl Iterator<Item = impl ToString>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    if items.is_empty() { "none".into() } else { items.join(", ") }
+}
+
+impl DeviceInfo {
+    /// Runs `task` on this device.
+    pub fn run<T: Task>(&self, task: T) -> T::Output {
+        match &self.place {
+            #[cfg(feature = "ndarray")]
+            Place::Ndarray => run_on::<burn_ndarray::NdArray<f32>, T>(task, Default::default()),
+            #[cfg(feature = "wgpu")]
+            Place::Wgpu(device) => run_on::<burn_wgpu::Wgpu, T>(task, device.clone()),
+            #[cfg(feature = "tch")]
+            Place::Tch(device) => run_on::<burn_tch::LibTorch<f32>, T>(task, *device),
+        }
+    }
+}
+
+#[allow(dead_code, reason = "unused in a build without any backend")]
+fn run_on<B: RecurrentBackend, T: Task>(task: T, device: <B as burn::tensor::backend::BackendTypes>::Device) -> T::Output
+where
+    burn::backend::Autodiff<B>: Backend<Device = <B as burn::tensor::backend::BackendTypes>::Device>,
+{
+    task.run::<burn::backend::Autodiff<B>>(device)
+}

@@ -1,0 +1,601 @@
+//! What cannot be built, trained or fed, refused with the reason before anything starts.
+
+use super::{
+    CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Loss, Merge, ModelConfig,
+    OptimizerKind, OutputActivation, Schedule, TrainConfig,
+};
+use crate::error::{Error, Result};
+use serde::Serialize;
+
+/// Sizes beyond these are slips or files from strangers; memory would end first.
+const MAX_FEATURES: usize = 65_536;
+const MAX_LAYERS: usize = 64;
+const MAX_VOCABULARY: usize = 10_000_000;
+const MAX_COUNT: usize = 1_000_000;
+const MAX_SAMPLES: usize = 100_000_000;
+/// A name becomes a folder's; file systems take 255 bytes.
+const MAX_NAME: usize = 100;
+
+impl Config {
+    /// Refuses what cannot be, naming the key, the reason and what to write instead.
+    ///
+    /// Configurations that were read have passed it.
+    pub fn check(&self) -> Result<()> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        need(
+            !self.name.is_empty() && self.name.len() <= MAX_NAME && self.name.chars().all(allowed),
+            "name",
+            "becomes a folder's name: write 1 to 100 lowercase letters, digits and `-`, as in \"my-model\"",
+        )?;
+        self.model.check()?;
+        self.data.check()?;
+        self.train.check()?;
+        self.check_data_fits_model()?;
+        self.check_training_fits()
+    }
+
+    fn check_data_fits_model(&self) -> Result<()> {
+        let (model, data) = (&self.model, &self.data);
+        let format = written(&data.format);
+        let modes = modes_of(data.format);
+        if !modes.contains(&model.mode) {
+            let (given, able) = (written(&model.mode), either(modes));
+            return Err(Error::config(
+                "model.mode",
+                format!(
+                    "`{format}` data cannot serve {given}: write {able}, or another data.format"
+                ),
+            ));
+        }
+        let tokens = matches!(data.format, DataFormat::Text | DataFormat::CopyMemory);
+        match model.d_embedding {
+            None if tokens => Err(Error::config(
+                "model.d_embedding",
+                format!(
+                    "`{format}` data is tokens, which need an embedding: write its size, as in d_embedding = 64"
+                ),
+            )),
+            Some(_) if !tokens => Err(Error::config(
+                "model.d_embedding",
+                format!(
+                    "`{format}` data is features, which have no embedding: leave out d_embedding and vocabulary"
+                ),
+            )),
+            _ => need(
+                !(data.format == DataFormat::Text && model.bidirectional),
+                "model.bidirectional",
+                "a text model predicts the next character, which the reverse direction has read: write false",
+            ),
+        }
+    }
+
+    fn check_training_fits(&self) -> Result<()> {
+        let (model, train) = (&self.model, &self.train);
+        let format = written(&self.data.format);
+        // Classes and tokens on one side, values on the other.
+        let values = matches!(self.data.format, DataFormat::Csv | DataFormat::Adding);
+        let loss = train.loss.unwrap_or(if values { Loss::Mse } else { Loss::CrossEntropy });
+        let name = written(&loss);
+        if values && loss != Loss::Mse {
+            let message = format!(
+                "`{format}` data has values to predict, not the classes that {name} needs: write mse"
+            );
+            return Err(Error::config("train.loss", message));
+        }
+        if !values && loss == Loss::Mse {
+            let message = format!(
+                "`{format}` data has classes to predict, not values: write cross-entropy or softmax-mse"
+            );
+            return Err(Error::config("train.loss", message));
+        }
+        if loss != Loss::Mse && model.output_activation != OutputActivation::Identity {
+            let message = format!(
+                "the loss, {name}, takes the softmax itself: write identity or leave it out"
+            );
+            return Err(Error::config("model.output_activation", message));
+        }
+        need(
+            train.label_smoothing == 0.0 || loss == Loss::CrossEntropy,
+            "train.label_smoothing",
+            "only loss = \"cross-entropy\" smooths labels: write 0, or that loss",
+        )?;
+        need(
+            train.input_noise == 0.0 || model.d_embedding.is_none(),
+            "train.input_noise",
+            "tokens take no noise, only features do: write 0",
+        )
+    }
+}
+
+impl ModelConfig {
+    /// A model with everything else as a configuration file leaves it out.
+    pub fn new(mode: IoMode, cell: CellKind, d_hidden: usize) -> Self {
+        Self {
+            mode,
+            cell,
+            d_input: None,
+            vocabulary: None,
+            d_embedding: None,
+            d_hidden,
+            n_layers: 1,
+            bias: true,
+            bidirectional: false,
+            merge: Merge::default(),
+            dropout: 0.0,
+            head_dropout: 0.0,
+            d_output: None,
+            output_activation: OutputActivation::default(),
+            hidden_activation: None,
+            reset: None,
+            initialization: Initialization::default(),
+            forget_bias: None,
+            pooling: None,
+            max_steps: None,
+        }
+    }
+
+    /// Refuses what cannot be built, as [`Config::check`] does.
+    pub fn check(&self) -> Result<()> {
+        size("model.d_hidden", self.d_hidden, MAX_FEATURES)?;
+        size("model.n_layers", self.n_layers, MAX_LAYERS)?;
+        size("model.d_input", self.d_input, MAX_COUNT)?;
+        size("model.vocabulary", self.vocabulary, MAX_VOCABULARY)?;
+        size("model.d_embedding", self.d_embedding, MAX_FEATURES)?;
+        // A token model's output is its vocabulary.
+        size("model.d_output", self.d_output, MAX_VOCABULARY)?;
+        size("model.max_steps", self.max_steps, MAX_COUNT)?;
+        probability("model.dropout", self.dropout)?;
+        probability("model.head_dropout", self.head_dropout)?;
+        need(
+            self.dropout == 0.0 || self.n_layers > 1,
+            "model.dropout",
+            "dropout acts between layers; there is one: use head_dropout, or n_layers = 2",
+        )?;
+        self.check_cell()?;
+        self.check_input()?;
+        self.check_mode()
+    }
+
+    fn check_cell(&self) -> Result<()> {
+        let cell = written(&self.cell);
+        let only = |set: bool, owner: CellKind, key: &str| {
+            let owns = written(&owner);
+            need(
+                !set || self.cell == owner,
+                key,
+                &format!("only cell = \"{owns}\" has it, and the cell is `{cell}`: leave it out"),
+            )
+        };
+        only(self.hidden_activation.is_some(), CellKind::Rnn, "model.hidden_activation")?;
+        only(self.reset.is_some(), CellKind::Gru, "model.reset")?;
+        only(self.forget_bias.is_some(), CellKind::Lstm, "model.forget_bias")?;
+        need(
+            self.forget_bias.is_none_or(f64::is_finite),
+            "model.forget_bias",
+            "must be a finite number, as in forget_bias = 1.0",
+        )?;
+        need(
+            self.forget_bias.is_none() || self.bias,
+            "model.forget_bias",
+            "there are no biases: write bias = true or leave it out",
+        )
+    }
+
+    fn check_input(&self) -> Result<()> {
+        need(
+            self.d_input.is_none() || (self.d_embedding.is_none() && self.vocabulary.is_none()),
+            "model.d_input",
+            "a model reads features or tokens: leave out d_input, or d_embedding and vocabulary",
+        )?;
+        need(
+            self.vocabulary.is_none() || self.d_embedding.is_some(),
+            "model.vocabulary",
+            "tokens need an embedding: write its size too, as in d_embedding = 64",
+        )
+    }
+
+    fn check_mode(&self) -> Result<()> {
+        need(
+            !(self.bidirectional && self.mode == IoMode::OneToOne),
+            "model.bidirectional",
+            "a stream (mode one-to-one) has no end to start from: write false, or another mode",
+        )?;
+        need(
+            !(self.bidirectional && self.mode == IoMode::OneToMany),
+            "model.bidirectional",
+            "a one-to-many stack feeds itself back and has no future to read: write false, or another mode",
+        )?;
+        need(
+            self.merge == Merge::Concat || self.bidirectional,
+            "model.merge",
+            "there is one direction and nothing to merge: write bidirectional = true or leave it out",
+        )?;
+        need(
+            self.pooling.is_none() || self.mode == IoMode::ManyToOne,
+            "model.pooling",
+            "only mode = \"many-to-one\" pools: leave it out",
+        )?;
+        need(
+            self.max_steps.is_none()
+                || matches!(self.mode, IoMode::OneToMany | IoMode::EncoderDecoder),
+            "model.max_steps",
+            "only the modes one-to-many and encoder-decoder choose how long they write: leave it out",
+        )?;
+        need(
+            self.mode != IoMode::EncoderDecoder || self.d_embedding.is_some(),
+            "model.d_embedding",
+            "the decoder of mode encoder-decoder writes tokens: write the size of their embedding, as in d_embedding = 64",
+        )
+    }
+}
+
+impl DataConfig {
+    fn check(&self) -> Result<()> {
+        use DataFormat::{Adding, CopyMemory, Csv, Text, Ts};
+        let format = written(&self.format);
+        let only = |set: bool, owners: &[DataFormat], key: &str| {
+            let owners_written = either(owners);
+            need(
+                !set || owners.contains(&self.format),
+                key,
+                &format!(
+                    "only data.format {owners_written} reads it, and the format is `{format}`: leave it out"
+                ),
+            )
+        };
+        only(self.train.is_some(), &[Ts, Csv, Text], "data.train")?;
+        only(self.valid.is_some(), &[Ts, Csv, Text], "data.valid")?;
+        only(self.test.is_some(), &[Ts, Csv, Text], "data.test")?;
+        only(!self.columns.is_empty(), &[Csv], "data.columns")?;
+        only(!self.targets.is_empty(), &[Csv], "data.targets")?;
+        only(self.horizon.is_some(), &[Csv], "data.horizon")?;
+        only(self.window.is_some(), &[Csv, Text], "data.window")?;
+        only(self.steps.is_some(), &[Adding, CopyMemory], "data.steps")?;
+        only(self.samples.is_some(), &[Adding, CopyMemory], "data.samples")?;
+        need(
+            self.train.is_some() || matches!(self.format, Adding | CopyMemory),
+            "data.train",
+            &format!(
+                "`{format}` data comes from a file: write its path, as in train = \"data/my-file\""
+            ),
+        )?;
+        size("data.horizon", self.horizon, MAX_COUNT)?;
+        size("data.window", self.window, MAX_COUNT)?;
+        size("data.steps", self.steps, MAX_COUNT)?;
+        size("data.samples", self.samples, MAX_SAMPLES)?;
+        need(
+            self.format != Adding || self.steps != Some(1),
+            "data.steps",
+            "the adding problem adds two of the steps: write 2 or more",
+        )?;
+        probability("data.valid_fraction", self.valid_fraction)?;
+        probability("data.test_fraction", self.test_fraction)?;
+        need(
+            self.valid_fraction + self.test_fraction < 1.0,
+            "data.valid_fraction",
+            "with data.test_fraction it leaves nothing to train on: write two that add up to less than 1",
+        )
+    }
+}
+
+impl TrainConfig {
+    fn check(&self) -> Result<()> {
+        size("train.epochs", self.epochs, MAX_COUNT)?;
+        size("train.batch_size", self.batch_size, MAX_COUNT)?;
+        size("train.schedule_every", self.schedule_every, MAX_COUNT)?;
+        need(
+            self.lr.is_finite() && self.lr > 0.0,
+            "train.lr",
+            &format!("must be a finite number above 0, as in lr = 0.001, not {}", self.lr),
+        )?;
+        not_negative("train.weight_decay", self.weight_decay.unwrap_or(0.0))?;
+        not_negative("train.clip", self.clip)?;
+        not_negative("train.input_noise", self.input_noise)?;
+        probability("train.momentum", self.momentum)?;
+        probability("train.beta_1", self.beta_1)?;
+        probability("train.beta_2", self.beta_2)?;
+        probability("train.label_smoothing", self.label_smoothing)?;
+        need(
+            self.schedule_factor > 0.0 && self.schedule_factor <= 1.0,
+            "train.schedule_factor",
+            &format!("must be above 0 and at most 1, not {}", self.schedule_factor),
+        )?;
+        need(
+            self.momentum == 0.0
+                || matches!(self.optimizer, OptimizerKind::Sgd | OptimizerKind::Rmsprop),
+            "train.momentum",
+            "only the optimizers sgd and rmsprop have it (adam has beta_1): write 0, or one of them",
+        )?;
+        need(
+            self.schedule != Schedule::Noam || self.warmup_steps > 0,
+            "train.warmup_steps",
+            "schedule noam rises over its warm-up: write how many steps, as in warmup_steps = 400",
+        )
+    }
+}
+
+/// The modes whose samples a format can make.
+fn modes_of(format: DataFormat) -> &'static [IoMode] {
+    match format {
+        DataFormat::Ts | DataFormat::Adding => &[IoMode::ManyToOne],
+        DataFormat::Csv => &[IoMode::OneToOne, IoMode::ManyToOne, IoMode::ManyToMany],
+        DataFormat::Text | DataFormat::CopyMemory => &[IoMode::ManyToMany],
+    }
+}
+
+fn need(holds: bool, key: &str, message: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::config(key, message)) }
+}
+
+fn size(key: &str, value: impl Into<Option<usize>>, most: usize) -> Result<()> {
+    match value.into() {
+        Some(value) if !(1..=most).contains(&value) => {
+            Err(Error::config(key, format!("must be 1 to {most}, not {value}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn probability(key: &str, value: f64) -> Result<()> {
+    need(
+        (0.0..1.0).contains(&value),
+        key,
+        &format!("must be 0 or more and less than 1, not {value}"),
+    )
+}
+
+fn not_negative(key: &str, value: f64) -> Result<()> {
+    need(
+        value.is_finite() && value >= 0.0,
+        key,
+        &format!("must be a finite number, 0 or more, not {value}"),
+    )
+}
+
+/// A choice as a file writes it: `many-to-one`.
+fn written(choice: &impl Serialize) -> String {
+    match toml::Value::try_from(choice) {
+        Ok(toml::Value::String(name)) => name,
+        other => unreachable!("a choice is written as a string, not {other:?}"),
+    }
+}
+
+/// Choices as a sentence lists them: `a, b or c`.
+fn either<T: Serialize>(choices: &[T]) -> String {
+    let mut names: Vec<String> = choices.iter().map(|choice| written(choice)).collect();
+    let last = names.pop().expect("there is a choice");
+    if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const TS: &str = r#"
+        name = "a"
+        model = { mode = "many-to-one", cell = "lstm", d_hidden = 4 }
+        data = { format = "ts", train = "a.ts" }
+    "#;
+    const CSV: &str = r#"
+        name = "a"
+        model = { mode = "many-to-many", cell = "gru", d_hidden = 4 }
+        data = { format = "csv", train = "a.csv" }
+    "#;
+    const TEXT: &str = r#"
+        name = "a"
+        model = { mode = "many-to-many", cell = "gru", d_hidden = 4, d_embedding = 3 }
+        data = { format = "text", train = "a.txt" }
+    "#;
+    const ADDING: &str = r#"
+        name = "a"
+        model = { mode = "many-to-one", cell = "rnn", d_hidden = 4 }
+        data.format = "adding"
+    "#;
+    const COPY: &str = r#"
+        name = "a"
+        model = { mode = "many-to-many", cell = "rnn", d_hidden = 4, d_embedding = 3 }
+        data.format = "copy-memory"
+    "#;
+
+    /// `overrides` are separated by spaces.
+    fn read(text: &str, overrides: &str) -> Result<Config> {
+        let overrides: Vec<String> = overrides.split_whitespace().map(Into::into).collect();
+        Config::from_toml(text, Path::new("a.toml"), &overrides)
+    }
+
+    #[test]
+    fn what_can_be_is_taken() {
+        for (text, overrides) in [
+            (TS, ""),
+            (CSV, ""),
+            (TEXT, ""),
+            (ADDING, ""),
+            (COPY, ""),
+            (TS, "model.n_layers=2 model.dropout=0.5 model.head_dropout=0.5"),
+            (TS, "model.bidirectional=true model.merge=sum model.pooling=attention"),
+            (TS, "model.forget_bias=1"),
+            (TS, "model.cell=gru model.reset=before"),
+            (TS, "model.cell=rnn model.hidden_activation=relu"),
+            (TS, "train.loss=softmax-mse"),
+            (TS, "train.label_smoothing=0.1 train.input_noise=0.1"),
+            (TS, "model.d_input=12 model.d_output=9"),
+            (CSV, "model.mode=one-to-one"),
+            (CSV, "model.mode=many-to-one model.output_activation=tanh"),
+            (CSV, "data.horizon=3 data.columns=['x'] data.targets=['y']"),
+            (CSV, "model.output_activation=softmax train.loss=mse"),
+            (TEXT, "train.loss=softmax-mse model.vocabulary=100 data.window=32"),
+            (COPY, "model.bidirectional=true data.steps=30 data.samples=100"),
+            (ADDING, "train.optimizer=sgd train.momentum=0.9 train.clip=0"),
+            (ADDING, "train.schedule=noam train.warmup_steps=10"),
+            (ADDING, "train.schedule=step"),
+        ] {
+            read(text, overrides).unwrap_or_else(|error| panic!("{overrides}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_key_and_reason() {
+        for (text, overrides, key, reason) in [
+            (TS, "name=", "name", "lowercase letters"),
+            (TS, "name=A", "name", "lowercase letters"),
+            (TS, "name=../a", "name", "lowercase letters"),
+            // Sizes.
+            (TS, "model.d_hidden=0", "model.d_hidden", "1 to 65536, not 0"),
+            (TS, "model.d_hidden=65537", "model.d_hidden", "1 to 65536"),
+            (TS, "model.n_layers=0", "model.n_layers", "1 to 64"),
+            (TS, "model.n_layers=65", "model.n_layers", "1 to 64"),
+            (TS, "model.d_input=0", "model.d_input", "must be 1"),
+            (TS, "model.d_output=0", "model.d_output", "must be 1"),
+            (TEXT, "model.vocabulary=0", "model.vocabulary", "must be 1"),
+            (TEXT, "model.vocabulary=10000001", "model.vocabulary", "1 to 10000000"),
+            (TEXT, "model.d_embedding=0", "model.d_embedding", "must be 1"),
+            (TS, "model.max_steps=0", "model.max_steps", "must be 1"),
+            (TS, "train.epochs=0", "train.epochs", "must be 1"),
+            (TS, "train.batch_size=0", "train.batch_size", "must be 1"),
+            (TS, "train.schedule_every=0", "train.schedule_every", "must be 1"),
+            (CSV, "data.horizon=0", "data.horizon", "must be 1"),
+            (CSV, "data.window=0", "data.window", "must be 1"),
+            (COPY, "data.steps=0", "data.steps", "must be 1"),
+            (ADDING, "data.steps=1", "data.steps", "2 or more"),
+            (ADDING, "data.samples=0", "data.samples", "must be 1"),
+            // Numbers.
+            (TS, "model.n_layers=2 model.dropout=1", "model.dropout", "less than 1"),
+            (TS, "model.n_layers=2 model.dropout=nan", "model.dropout", "less than 1"),
+            (TS, "model.head_dropout=-0.1", "model.head_dropout", "0 or more"),
+            (TS, "train.lr=0", "train.lr", "above 0"),
+            (TS, "train.lr=inf", "train.lr", "finite"),
+            (TS, "train.weight_decay=-1", "train.weight_decay", "0 or more"),
+            (TS, "train.clip=-1", "train.clip", "0 or more"),
+            (TS, "train.clip=inf", "train.clip", "finite"),
+            (TS, "train.label_smoothing=1", "train.label_smoothing", "less than 1"),
+            (TS, "train.input_noise=-1", "train.input_noise", "0 or more"),
+            (TS, "train.beta_1=1", "train.beta_1", "less than 1"),
+            (TS, "train.beta_2=-1", "train.beta_2", "0 or more"),
+            (TS, "train.optimizer=sgd train.momentum=1", "train.momentum", "less than 1"),
+            (TS, "train.schedule_factor=0", "train.schedule_factor", "above 0"),
+            (TS, "train.schedule_factor=1.5", "train.schedule_factor", "at most 1"),
+            (TS, "data.valid_fraction=1", "data.valid_fraction", "less than 1"),
+            (TS, "data.test_fraction=-1", "data.test_fraction", "0 or more"),
+            (
+                TS,
+                "data.valid_fraction=0.5 data.test_fraction=0.5",
+                "data.valid_fraction",
+                "nothing to train on",
+            ),
+            (TS, "model.forget_bias=nan", "model.forget_bias", "finite"),
+            // The model.
+            (TS, "model.dropout=0.1", "model.dropout", "there is one: use head_dropout"),
+            (TS, "model.hidden_activation=relu", "model.hidden_activation", "only cell = \"rnn\""),
+            (TS, "model.reset=after", "model.reset", "only cell = \"gru\""),
+            (CSV, "model.forget_bias=1", "model.forget_bias", "only cell = \"lstm\""),
+            (TS, "model.forget_bias=1 model.bias=false", "model.forget_bias", "bias = true"),
+            (CSV, "model.pooling=mean", "model.pooling", "only mode = \"many-to-one\""),
+            (TS, "model.merge=sum", "model.merge", "bidirectional = true"),
+            (TEXT, "model.d_input=3", "model.d_input", "features or tokens"),
+            (TS, "model.d_input=3 model.vocabulary=3", "model.d_input", "features or tokens"),
+            (TS, "model.vocabulary=3", "model.vocabulary", "d_embedding = 64"),
+            (
+                CSV,
+                "model.mode=one-to-one model.bidirectional=true",
+                "model.bidirectional",
+                "no end to start from",
+            ),
+            (
+                CSV,
+                "model.mode=one-to-many model.bidirectional=true",
+                "model.bidirectional",
+                "feeds itself back",
+            ),
+            (TS, "model.max_steps=3", "model.max_steps", "one-to-many and encoder-decoder"),
+            (TS, "model.mode=encoder-decoder", "model.d_embedding", "writes tokens"),
+            // The data.
+            (TS, "model.mode=many-to-many", "model.mode", "write many-to-one, or another"),
+            (
+                CSV,
+                "model.mode=one-to-many",
+                "model.mode",
+                "one-to-one, many-to-one or many-to-many",
+            ),
+            (TEXT, "model.mode=many-to-one", "model.mode", "write many-to-many"),
+            (ADDING, "model.mode=many-to-many", "model.mode", "write many-to-one"),
+            (COPY, "model.mode=encoder-decoder", "model.mode", "write many-to-many"),
+            (TEXT, "model.bidirectional=true", "model.bidirectional", "has read"),
+            (TS, "model.d_embedding=3", "model.d_embedding", "`ts` data is features"),
+            (CSV, "model.d_embedding=3", "model.d_embedding", "`csv` data is features"),
+            (ADDING, "model.d_embedding=3", "model.d_embedding", "`adding` data is features"),
+            (CSV, "data.format=text", "model.d_embedding", "`text` data is tokens"),
+            (
+                ADDING,
+                "data.format=copy-memory model.mode=many-to-many",
+                "model.d_embedding",
+                "`copy-memory` data is tokens",
+            ),
+            (ADDING, "data.format=ts", "data.train", "comes from a file"),
+            (ADDING, "data.train=a", "data.train", "ts, csv or text"),
+            (ADDING, "data.valid=a", "data.valid", "leave it out"),
+            (ADDING, "data.test=a", "data.test", "leave it out"),
+            (TS, "data.columns=['x']", "data.columns", "csv"),
+            (TS, "data.targets=['x']", "data.targets", "csv"),
+            (TEXT, "data.horizon=2", "data.horizon", "csv"),
+            (TS, "data.window=2", "data.window", "csv or text"),
+            (TS, "data.steps=2", "data.steps", "adding or copy-memory"),
+            (TS, "data.samples=2", "data.samples", "adding or copy-memory"),
+            // The training.
+            (TS, "train.momentum=0.9", "train.momentum", "sgd and rmsprop"),
+            (TS, "train.schedule=noam", "train.warmup_steps", "warmup_steps = 400"),
+            (CSV, "train.loss=cross-entropy", "train.loss", "write mse"),
+            (ADDING, "train.loss=softmax-mse", "train.loss", "write mse"),
+            (TS, "train.loss=mse", "train.loss", "cross-entropy or softmax-mse"),
+            (
+                TS,
+                "model.output_activation=softmax",
+                "model.output_activation",
+                "takes the softmax itself",
+            ),
+            (
+                TEXT,
+                "model.output_activation=tanh train.loss=softmax-mse",
+                "model.output_activation",
+                "takes the softmax itself",
+            ),
+            (
+                TS,
+                "train.label_smoothing=0.1 train.loss=softmax-mse",
+                "train.label_smoothing",
+                "cross-entropy",
+            ),
+            (CSV, "train.label_smoothing=0.1", "train.label_smoothing", "cross-entropy"),
+            (TEXT, "train.input_noise=0.1", "train.input_noise", "only features"),
+        ] {
+            let error = read(text, overrides).expect_err(overrides);
+            let shown = error.to_string();
+            assert!(!shown.contains('\n'), "{overrides}: {shown}");
+            let Error::Config { key: found, message } = error else {
+                panic!("{overrides}: {shown}");
+            };
+            assert_eq!(found, key, "{overrides}: {message}");
+            assert!(message.contains(reason), "{overrides}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_model_made_by_hand_has_the_files_defaults() {
+        let read = read(TS, "").unwrap().model;
+        assert_eq!(read, ModelConfig::new(IoMode::ManyToOne, CellKind::Lstm, 4));
+        read.check().unwrap();
+    }
+
+    #[test]
+    fn an_encoder_reads_both_ways_and_its_decoder_may_stop_itself() {
+        let mut model = ModelConfig::new(IoMode::EncoderDecoder, CellKind::Gru, 8);
+        assert!(model.check().is_err());
+        model.d_embedding = Some(4);
+        model.bidirectional = true;
+        model.max_steps = Some(20);
+        model.check().unwrap();
+        model = ModelConfig::new(IoMode::OneToMany, CellKind::Gru, 8);
+        model.max_steps = Some(20);
+        model.check().unwrap();
+    }
+}

@@ -1,0 +1,79 @@
+//! The one error type of the library: what was expected, what was found, where, and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// Everything that can go wrong with what came from a file, a flag or a user.
+///
+/// A shape that the programmer got wrong is a panic, not an `Error`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file as a whole is not what it should be.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        message: String,
+    },
+    /// A line of a file is not what it should be.
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it and what to do.
+        message: String,
+    },
+    /// A configuration that cannot be: the key and why.
+    #[error("`{key}`: {message}")]
+    Config {
+        /// The key, as in `--set`: `model.d_hidden`.
+        key: String,
+        /// Why it cannot be and what to write instead.
+        message: String,
+    },
+    /// Input to a model that does not fit it.
+    #[error("{0}")]
+    Input(String),
+    /// A backend or device that is not there.
+    #[error("{0}")]
+    Backend(String),
+    /// A training run that cannot go on.
+    #[error("{0}")]
+    Training(String),
+}
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An [`Error::Io`] at `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().into(), source }
+    }
+
+    /// An [`Error::File`] at `path`.
+    pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::File { path: path.as_ref().into(), message: message.into() }
+    }
+
+    /// An [`Error::Line`] at `path`, `line` counted from 1.
+    pub fn line(path: impl AsRef<Path>, line: usize, message: impl Into<String>) -> Self {
+        Self::Line { path: path.as_ref().into(), line, message: message.into() }
+    }
+
+    /// An [`Error::Config`] at `key`.
+    pub fn config(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Config { key: key.into(), message: message.into() }
+    }
+}

@@ -1,0 +1,299 @@
+//! The recurrence and its gradient in a backend's own tensor operations: what every backend gets,
+//! and the oracle for those that override it.
+//!
+//! The input's product runs once over the whole sequence, as do the products that give the
+//! weights' gradients; a step costs one product with the recurrent weights in either direction.
+//!
+//! LSTM: Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000. GRU: Cho et
+//! al. 2014, arXiv 1406.1078. Back-propagation through time: Werbos 1990.
+
+use super::{Cell, Operands, Saved, Sequence};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, Tensor, TensorData};
+
+/// See [`RecurrentBackend::recurrent_forward`](super::RecurrentBackend::recurrent_forward).
+///
+/// Differentiable step by step where `B` is: the reference for every hand-written gradient.
+pub fn forward<B: Backend>(sequence: &Sequence, operands: Operands<B>) -> (Tensor<B, 3>, Saved<B>) {
+    let Operands { input, mut hidden, mut cell, weight_ih, weight_hh, bias_ih, bias_hh } = operands;
+    let [n_steps, batch, d_input] = input.dims();
+    let [rows, d_hidden] = weight_hh.dims();
+    let kind = sequence.cell;
+    let padding = Padding::new(sequence, n_steps, batch, d_hidden, &input.device());
+
+    // A reset gate stands between U_n h and its bias; everywhere else the two biases are one.
+    let (bias_x, bias_h) = match (kind, bias_ih, bias_hh) {
+        (Cell::GruAfter, x, h) => (x, h),
+        (_, Some(x), Some(h)) => (Some(x + h), None),
+        (_, x, h) => (x.or(h), None),
+    };
+    let mut projected = input.reshape([n_steps * batch, d_input]).matmul(weight_ih.transpose());
+    if let Some(bias) = bias_x {
+        projected = projected + bias.unsqueeze();
+    }
+    let projected = projected.reshape([n_steps, batch, rows]);
+    let weight = weight_hh.transpose();
+    let bias_h = bias_h.map(Tensor::unsqueeze::<2>);
+
+    let mut outputs = Rows::new(n_steps);
+    let mut hiddens = Rows::new(n_steps);
+    let mut cells = Rows::new(n_steps);
+    let mut tanhs = Rows::new(n_steps);
+    let mut gates = Rows::new(n_steps);
+    let mut recurrent_ns = Rows::new(n_steps);
+
+    for t in sequence.steps(n_steps) {
+        let x = row(&projected, t);
+        hiddens.set(t, &hidden);
+        let previous = hidden.clone();
+        let new = match kind {
+            Cell::RnnTanh | Cell::RnnRelu => {
+                let sum = x + hidden.matmul(weight.clone());
+                let new = if kind == Cell::RnnTanh { sum.tanh() } else { relu(sum) };
+                gates.set(t, &new);
+                new
+            }
+            Cell::Lstm => {
+                let before = cell.take().expect("an LSTM has a cell state");
+                let sum = x + hidden.matmul(weight.clone());
+                let input_forget = sigmoid(columns(&sum, 0, 2 * d_hidden));
+                let update = columns(&sum, 2 * d_hidden, 3 * d_hidden).tanh();
+                let output = sigmoid(columns(&sum, 3 * d_hidden, 4 * d_hidden));
+                let i = columns(&input_forget, 0, d_hidden);
+                let f = columns(&input_forget, d_hidden, 2 * d_hidden);
+                let after = f * before.clone() + i * update.clone();
+                let tanh = after.clone().tanh();
+                cells.set(t, &before);
+                tanhs.set(t, &tanh);
+                gates.set(t, &Tensor::cat(vec![input_forget, update, output.clone()], 1));
+                cell = Some(padding.keep(t, after, before));
+                output * tanh
+            }
+            Cell::GruAfter => {
+                let mut h = hidden.clone().matmul(weight.clone());
+                if let Some(bias) = &bias_h {
+                    h = h + bias.clone();
+                }
+                let reset_update =
+                    sigmoid(columns(&x, 0, 2 * d_hidden) + columns(&h, 0, 2 * d_hidden));
+                let r = columns(&reset_update, 0, d_hidden);
+                let z = columns(&reset_update, d_hidden, 2 * d_hidden);
+                let recurrent_n = columns(&h, 2 * d_hidden, 3 * d_hidden);
+                let n = (columns(&x, 2 * d_hidden, 3 * d_hidden) + r * recurrent_n.clone()).tanh();
+                gates.set(t, &Tensor::cat(vec![reset_update, n.clone()], 1));
+                recurrent_ns.set(t, &recurrent_n);
+                n.clone() + z * (hidden - n)
+            }
+            Cell::GruBefore => {
+                let weight_rz = columns(&weight, 0, 2 * d_hidden);
+                let weight_n = columns(&weight, 2 * d_hidden, 3 * d_hidden);
+                let reset_update =
+                    sigmoid(columns(&x, 0, 2 * d_hidden) + hidden.clone().matmul(weight_rz));
+                let r = columns(&reset_update, 0, d_hidden);
+                let z = columns(&reset_update, d_hidden, 2 * d_hidden);
+                let n = (columns(&x, 2 * d_hidden, 3 * d_hidden)
+                    + (r * hidden.clone()).matmul(weight_n))
+                .tanh();
+                gates.set(t, &Tensor::cat(vec![reset_update, n.clone()], 1));
+                n.clone() + z * (hidden - n)
+            }
+        };
+        outputs.set(t, &padding.clear(t, new.clone()));
+        hidden = padding.keep(t, new, previous);
+    }
+
+    let mut packed = outputs.0;
+    packed.push(Some(hidden));
+    packed.extend(cell.map(Some));
+    let saved = Saved {
+        hidden: hiddens.stack(),
+        cell: kind.has_cell_state().then(|| (cells.stack(), tanhs.stack())),
+        gates: gates.stack(),
+        recurrent_n: (kind == Cell::GruAfter).then(|| recurrent_ns.stack()),
+    };
+    (Rows(packed).stack(), saved)
+}
+
+/// See [`RecurrentBackend::recurrent_backward`](super::RecurrentBackend::recurrent_backward).
+pub fn backward<B: Backend>(
+    sequence: &Sequence,
+    operands: Operands<B>,
+    saved: Saved<B>,
+    grad: Tensor<B, 3>,
+) -> Operands<B> {
+    let Operands { input, weight_ih, weight_hh, bias_ih, bias_hh, .. } = operands;
+    let [n_steps, batch, d_input] = input.dims();
+    let [rows, d_hidden] = weight_hh.dims();
+    let kind = sequence.cell;
+    let padding = Padding::new(sequence, n_steps, batch, d_hidden, &input.device());
+
+    // Gradients with respect to what the input's product and the recurrent product gave: they
+    // differ where a reset gate stands between.
+    let mut grad_x = Rows::new(n_steps);
+    let mut grad_h = Rows::new(n_steps);
+    let mut d_hidden_state = row(&grad, n_steps);
+    let mut d_cell_state = kind.has_cell_state().then(|| row(&grad, n_steps + 1));
+
+    for t in sequence.steps(n_steps).into_iter().rev() {
+        let gate = row(&saved.gates, t);
+        let block = |k: usize| columns(&gate, k * d_hidden, (k + 1) * d_hidden);
+        let passed = d_hidden_state.clone();
+        let dh = d_hidden_state + padding.clear(t, row(&grad, t));
+        let before = match kind {
+            Cell::RnnTanh | Cell::RnnRelu => {
+                let slope = if kind == Cell::RnnTanh {
+                    tanh_slope(gate)
+                } else {
+                    gate.greater_elem(0.0).float()
+                };
+                let sum = padding.clear(t, dh * slope);
+                grad_x.set(t, &sum);
+                sum.matmul(weight_hh.clone())
+            }
+            Cell::Lstm => {
+                let (cells, tanhs) = saved.cell.as_ref().expect("an LSTM keeps its cell states");
+                let (i, f, g, o) = (block(0), block(1), block(2), block(3));
+                let tanh = row(tanhs, t);
+                let passed_cell = d_cell_state.take().expect("an LSTM has a cell state");
+                let dc = passed_cell.clone() + dh.clone() * o.clone() * tanh_slope(tanh.clone());
+                let parts = [
+                    dc.clone() * g.clone() * sigmoid_slope(i.clone()),
+                    dc.clone() * row(cells, t) * sigmoid_slope(f.clone()),
+                    dc.clone() * i * tanh_slope(g),
+                    dh * tanh * sigmoid_slope(o),
+                ];
+                let sum = Tensor::cat(parts.map(|part| padding.clear(t, part)).to_vec(), 1);
+                grad_x.set(t, &sum);
+                d_cell_state = Some(padding.keep(t, dc * f, passed_cell));
+                sum.matmul(weight_hh.clone())
+            }
+            Cell::GruAfter | Cell::GruBefore => {
+                let (r, z, n) = (block(0), block(1), block(2));
+                let hidden = row(&saved.hidden, t);
+                let dh = padding.clear(t, dh);
+                let dz = dh.clone() * (hidden.clone() - n.clone()) * sigmoid_slope(z.clone());
+                let dn = dh.clone() * z.clone().neg().add_scalar(1.0) * tanh_slope(n);
+                if let Some(recurrent_n) = &saved.recurrent_n {
+                    let dr = dn.clone() * row(recurrent_n, t) * sigmoid_slope(r.clone());
+                    let recurrent = Tensor::cat(vec![dr.clone(), dz.clone(), dn.clone() * r], 1);
+                    grad_x.set(t, &Tensor::cat(vec![dr, dz, dn], 1));
+                    grad_h.set(t, &recurrent);
+                    dh * z + recurrent.matmul(weight_hh.clone())
+                } else {
+                    let weight_rz = weight_hh.clone().slice([0..2 * d_hidden]);
+                    let weight_n = weight_hh.clone().slice([2 * d_hidden..3 * d_hidden]);
+                    let d_reset = dn.clone().matmul(weight_n);
+                    let dr = d_reset.clone() * hidden * sigmoid_slope(r.clone());
+                    let dr_dz = Tensor::cat(vec![dr, dz], 1);
+                    grad_x.set(t, &Tensor::cat(vec![dr_dz.clone(), dn], 1));
+                    dh * z + d_reset * r + dr_dz.matmul(weight_rz)
+                }
+            }
+        };
+        d_hidden_state = padding.keep(t, before, passed);
+    }
+
+    let flat = |t: Tensor<B, 3>, width: usize| t.reshape([n_steps * batch, width]);
+    let grad_x = flat(grad_x.stack(), rows);
+    let grad_h =
+        if kind == Cell::GruAfter { flat(grad_h.stack(), rows) } else { grad_x.clone() };
+    let hidden = flat(saved.hidden, d_hidden);
+    let weight_hh = if kind == Cell::GruBefore {
+        // U_n saw the reset state.
+        let reset = columns(&flat(saved.gates, rows), 0, d_hidden) * hidden.clone();
+        let rz = columns(&grad_h, 0, 2 * d_hidden).transpose().matmul(hidden);
+        let n = columns(&grad_h, 2 * d_hidden, 3 * d_hidden).transpose().matmul(reset);
+        Tensor::cat(vec![rz, n], 0)
+    } else {
+        grad_h.clone().transpose().matmul(hidden)
+    };
+    Operands {
+        weight_ih: grad_x.clone().transpose().matmul(flat(input, d_input)),
+        weight_hh,
+        bias_ih: bias_ih.map(|_| grad_x.clone().sum_dim(0).squeeze_dim(0)),
+        bias_hh: bias_hh.map(|_| grad_h.sum_dim(0).squeeze_dim(0)),
+        input: grad_x.matmul(weight_ih).reshape([n_steps, batch, d_input]),
+        hidden: d_hidden_state,
+        cell: d_cell_state,
+    }
+}
+
+/// `1 - y²` for `y = tanh(x)`.
+fn tanh_slope<B: Backend>(y: Tensor<B, 2>) -> Tensor<B, 2> {
+    (y.clone() * y).neg().add_scalar(1.0)
+}
+
+/// `y (1 - y)` for `y = sigmoid(x)`.
+fn sigmoid_slope<B: Backend>(y: Tensor<B, 2>) -> Tensor<B, 2> {
+    y.clone() - y.clone() * y
+}
+
+fn row<B: Backend>(tensor: &Tensor<B, 3>, t: usize) -> Tensor<B, 2> {
+    tensor.clone().slice([t..t + 1]).squeeze_dim(0)
+}
+
+fn columns<B: Backend>(tensor: &Tensor<B, 2>, from: usize, to: usize) -> Tensor<B, 2> {
+    let [rows, _] = tensor.dims();
+    tensor.clone().slice([0..rows, from..to])
+}
+
+/// Rows over time, filled in any order.
+struct Rows<B: Backend>(Vec<Option<Tensor<B, 2>>>);
+
+impl<B: Backend> Rows<B> {
+    fn new(n_steps: usize) -> Self {
+        Self(vec![None; n_steps])
+    }
+
+    fn set(&mut self, t: usize, row: &Tensor<B, 2>) {
+        self.0[t] = Some(row.clone());
+    }
+
+    fn stack(self) -> Tensor<B, 3> {
+        Tensor::stack(self.0.into_iter().map(|row| row.expect("every step was run")).collect(), 0)
+    }
+}
+
+/// Which sequences have ended at which step.
+struct Padding<B: Backend> {
+    /// Steps before this one have no ended sequence.
+    first: usize,
+    /// `[T - first, B, H]`, true past the end.
+    ended: Option<Tensor<B, 3, Bool>>,
+}
+
+impl<B: Backend> Padding<B> {
+    fn new(sequence: &Sequence, n_steps: usize, batch: usize, d_hidden: usize, device: &B::Device) -> Self {
+        let first = sequence.first_padded_step(n_steps);
+        let ended = (first < n_steps).then(|| {
+            let lengths = sequence.lengths.as_ref().expect("lengths made a step padded");
+            let ended = (first..n_steps).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
+            Tensor::<B, 3, Bool>::from_data(TensorData::new(ended, [n_steps - first, batch, 1]), device)
+                .expand([n_steps - first, batch, d_hidden])
+        });
+        Self { first, ended }
+    }
+
+    fn at(&self, t: usize) -> Option<Tensor<B, 2, Bool>> {
+        let ended = self.ended.as_ref()?;
+        let k = t.checked_sub(self.first)?;
+        Some(ended.clone().slice([k..k + 1]).squeeze_dim(0))
+    }
+
+    /// `new`, but `old` where the sequence has ended.
+    fn keep(&self, t: usize, new: Tensor<B, 2>, old: Tensor<B, 2>) -> Tensor<B, 2> {
+        match self.at(t) {
+            Some(ended) => new.mask_where(ended, old),
+            None => new,
+        }
+    }
+
+    /// `new`, but zero where the sequence has ended.
+    fn clear(&self, t: usize, new: Tensor<B, 2>) -> Tensor<B, 2> {
+        match self.at(t) {
+            Some(ended) => new.mask_fill(ended, 0.0),
+            None => new,
+        }
+    }
+}

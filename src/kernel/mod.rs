@@ -1,0 +1,171 @@
+//! One layer's recurrence over a whole sequence, and its gradient: one room per backend.
+//!
+//! [`RecurrentBackend`] is the seam. Its bodies are composed of the backend's own tensor
+//! operations ([`composed`]), so that every backend has them, and a backend overrides them where
+//! a kernel of its own is faster. [`Autodiff`] turns the pair of bodies into one node of the
+//! gradient's graph, whatever the backend below. Everything here is time-major: `[T, B, ·]`.
+//!
+//! T time, B batch, D features in, H hidden, G gates (1, 4, 3 for RNN, LSTM, GRU).
+
+pub mod composed;
+
+mod autodiff;
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+#[cfg(doc)]
+use burn::backend::Autodiff;
+
+/// What a step computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// `h' = tanh(W x + b + U h + d)`
+    RnnTanh,
+    /// `h' = max(0, W x + b + U h + d)`
+    RnnRelu,
+    /// Gates i, f, g, o; `c' = f c + i g`, `h' = o tanh(c')`.
+    Lstm,
+    /// Gates r, z, n with `n = tanh(W_n x + b_n + r (U_n h + d_n))`; `h' = (1 - z) n + z h`.
+    GruAfter,
+    /// Gates r, z, n with `n = tanh(W_n x + b_n + U_n (r h) + d_n)`; `h' = (1 - z) n + z h`.
+    GruBefore,
+}
+
+impl Cell {
+    /// Gates, G: the blocks of H rows in each weight.
+    pub fn gates(self) -> usize {
+        match self {
+            Self::RnnTanh | Self::RnnRelu => 1,
+            Self::Lstm => 4,
+            Self::GruAfter | Self::GruBefore => 3,
+        }
+    }
+
+    /// Whether a cell state is carried beside the hidden one.
+    pub fn has_cell_state(self) -> bool {
+        self == Self::Lstm
+    }
+
+    /// Rows that follow the T outputs in a packed result: final hidden, final cell.
+    pub fn state_rows(self) -> usize {
+        1 + usize::from(self.has_cell_state())
+    }
+}
+
+/// What is to be run, apart from the tensors.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// The cell.
+    pub cell: Cell,
+    /// Whether time runs from the end: each sequence from its own last valid step.
+    pub reverse: bool,
+    /// Valid steps of each of the B sequences, 1 to T. `None`: all of them.
+    pub lengths: Option<Vec<usize>>,
+}
+
+impl Sequence {
+    /// The steps in the order in which they are run.
+    pub fn steps(&self, n: usize) -> Vec<usize> {
+        if self.reverse { (0..n).rev().collect() } else { (0..n).collect() }
+    }
+
+    /// The first step at which some sequence has ended.
+    pub fn first_padded_step(&self, n: usize) -> usize {
+        self.lengths.iter().flatten().copied().min().unwrap_or(n)
+    }
+}
+
+/// The tensors that a layer reads in one direction; also their gradients.
+#[derive(Clone, Debug)]
+pub struct Operands<B: Backend> {
+    /// `[T, B, D]`. Past a sequence's end it must be finite.
+    pub input: Tensor<B, 3>,
+    /// State before the first step, `[B, H]`.
+    pub hidden: Tensor<B, 2>,
+    /// Cell state before the first step, `[B, H]`: LSTM only.
+    pub cell: Option<Tensor<B, 2>>,
+    /// `[G·H, D]`, PyTorch's gate order.
+    pub weight_ih: Tensor<B, 2>,
+    /// `[G·H, H]`
+    pub weight_hh: Tensor<B, 2>,
+    /// `[G·H]`
+    pub bias_ih: Option<Tensor<B, 1>>,
+    /// `[G·H]`
+    pub bias_hh: Option<Tensor<B, 1>>,
+}
+
+/// What a forward pass keeps for its gradient.
+#[derive(Clone, Debug)]
+pub struct Saved<B: Backend> {
+    /// Hidden state before each step, `[T, B, H]`.
+    pub hidden: Tensor<B, 3>,
+    /// Cell state before each step and tanh of the one after it, `[T, B, H]`: LSTM only.
+    pub cell: Option<(Tensor<B, 3>, Tensor<B, 3>)>,
+    /// Gates after their non-linearity, `[T, B, G·H]`; for an RNN the new hidden state.
+    pub gates: Tensor<B, 3>,
+    /// `U_n h + d_n`, `[T, B, H]`: [`Cell::GruAfter`] only.
+    pub recurrent_n: Option<Tensor<B, 3>>,
+}
+
+/// A backend that runs recurrent layers: every one of burn's.
+///
+/// The bodies are composed of the backend's own operations; an empty `impl` is enough.
+pub trait RecurrentBackend: Backend {
+    /// Runs a layer over a sequence; differentiable where the backend is.
+    ///
+    /// Gives `[T + 1, B, H]`, with a cell state `[T + 2, B, H]`: the outputs (zero past a
+    /// sequence's end), then the final hidden state, then the final cell state.
+    fn recurrent(sequence: &Sequence, operands: Operands<Self>) -> Tensor<Self, 3> {
+        Self::recurrent_forward(sequence, operands).0
+    }
+
+    /// [`recurrent`](Self::recurrent), and what its gradient needs.
+    fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
+        composed::forward(sequence, operands)
+    }
+
+    /// The gradient of [`recurrent`](Self::recurrent) with respect to its operands, given that of
+    /// its result.
+    fn recurrent_backward(
+        sequence: &Sequence,
+        operands: Operands<Self>,
+        saved: Saved<Self>,
+        grad: Tensor<Self, 3>,
+    ) -> Operands<Self> {
+        composed::backward(sequence, operands, saved, grad)
+    }
+}
+
+impl RecurrentBackend for burn::backend::Flex {}
+
+#[cfg(feature = "ndarray")]
+mod ndarray {
+    use burn::tensor::backend::Backend;
+    use burn_ndarray::{FloatNdArrayElement, IntNdArrayElement, NdArray, NdArrayTensor, QuantElement, SharedArray};
+
+    impl<E: FloatNdArrayElement, I: IntNdArrayElement, Q: QuantElement> super::RecurrentBackend for NdArray<E, I, Q>
+    where
+        NdArrayTensor: From<SharedArray<E>> + From<SharedArray<I>>,
+        Self: Backend,
+    {
+    }
+}
+
+#[cfg(feature = "tch")]
+impl<E: burn_tch::TchElement> RecurrentBackend for burn_tch::LibTorch<E> {}
+
+#[cfg(feature = "wgpu")]
+mod cube {
+    use burn::tensor::backend::Backend;
+    use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
+
+    impl<R: CubeRuntime, F: FloatElement, I: IntElement, BT: BoolElement> super::RecurrentBackend
+        for CubeBackend<R, F, I, BT>
+    where
+        Self: Backend,
+    {
+    }
+
+    impl<B: burn_fusion::FusionBackend> super::RecurrentBackend for burn_fusion::Fusion<B> where Self: Backend {}
+}

@@ -1,0 +1,114 @@
+//! How weights start: drawn on the host, so that a seed gives the same weights on every backend.
+
+use crate::config::Initialization;
+use burn::module::Param;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+/// A seeded source of starting weights.
+#[derive(Clone, Debug)]
+pub struct Init {
+    rng: ChaCha8Rng,
+}
+
+impl Init {
+    /// The source that `seed` stands for.
+    pub fn new(seed: u64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// Uniform in `±bound`.
+    pub fn uniform<B: Backend, const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        bound: f64,
+        device: &B::Device,
+    ) -> Param<Tensor<B, D>> {
+        let values = (0..shape.iter().product()).map(|_| self.draw(bound)).collect();
+        param(values, shape, device)
+    }
+
+    /// Standard normal.
+    pub fn normal<B: Backend, const D: usize>(&mut self, shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+        let values = (0..shape.iter().product()).map(|_| self.rng.sample(StandardNormal)).collect();
+        param(values, shape, device)
+    }
+
+    /// Filled with `value`.
+    pub fn constant<B: Backend, const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        value: f64,
+        device: &B::Device,
+    ) -> Param<Tensor<B, D>> {
+        param(vec![value; shape.iter().product()], shape, device)
+    }
+
+    /// A packed weight `[n_gates · d_hidden, d_in]`, gate by gate.
+    pub fn gates<B: Backend>(
+        &mut self,
+        kind: Initialization,
+        recurrent: bool,
+        [n_gates, d_hidden, d_in]: [usize; 3],
+        device: &B::Device,
+    ) -> Param<Tensor<B, 2>> {
+        let shape = [n_gates * d_hidden, d_in];
+        match kind {
+            Initialization::Pytorch => self.uniform(shape, (d_hidden as f64).powf(-0.5), device),
+            Initialization::Orthogonal if recurrent => {
+                let values = (0..n_gates).flat_map(|_| self.orthogonal(d_hidden)).collect();
+                param(values, shape, device)
+            }
+            Initialization::Xavier | Initialization::Orthogonal => {
+                self.uniform(shape, (6.0 / (d_in + d_hidden) as f64).sqrt(), device)
+            }
+        }
+    }
+
+    fn draw(&mut self, bound: f64) -> f64 {
+        self.rng.random_range(-1.0..=1.0) * bound
+    }
+
+    /// An orthogonal `n × n` matrix, row by row: Gram and Schmidt over normal rows, each row
+    /// cleared twice of the ones before it, which keeps rounding from building up.
+    fn orthogonal(&mut self, n: usize) -> Vec<f64> {
+        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n);
+        while rows.len() < n {
+            let mut row: Vec<f64> = (&mut self.rng as &mut dyn Rng).sample_iter(StandardNormal).take(n).collect();
+            for _ in 0..2 {
+                for other in &rows {
+                    let dot: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+                    row.iter_mut().zip(other).for_each(|(a, b)| *a -= dot * b);
+                }
+                let norm = row.iter().map(|a| a * a).sum::<f64>().sqrt();
+                row.iter_mut().for_each(|a| *a /= norm);
+            }
+            rows.push(row);
+        }
+        rows.concat()
+    }
+}
+
+fn param<B: Backend, const D: usize>(values: Vec<f64>, shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+    Param::from_data(TensorData::new(values, shape).convert::<B::FloatElem>(), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orthogonal_rows_are_orthonormal() {
+        let n = 33;
+        let q = Init::new(7).orthogonal(n);
+        for i in 0..n {
+            for j in 0..n {
+                let dot: f64 = (0..n).map(|k| q[i * n + k] * q[j * n + k]).sum();
+                assert!((dot - f64::from(i == j)).abs() < 1e-12, "rows {i}, {j}: {dot}");
+            }
+        }
+    }
+}

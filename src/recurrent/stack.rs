@@ -1,0 +1,243 @@
+//! Layers on layers, in one direction or two.
+
+use super::{Init, RecurrentLayer, RecurrentState};
+use crate::config::{Initialization, Merge};
+use crate::kernel::{Cell, RecurrentBackend, Sequence};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, Tensor, TensorData};
+
+/// What a [`RecurrentStack`] is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecurrentStackConfig {
+    /// The cell of every layer.
+    pub cell: Cell,
+    /// Features in, D.
+    pub d_input: usize,
+    /// Features of a layer's state, H.
+    pub d_hidden: usize,
+    /// Layers, L. Default: 1.
+    pub n_layers: usize,
+    /// Whether the gates have biases. Default: yes.
+    pub bias: bool,
+    /// Whether each layer also runs from the end to the start. Default: no.
+    pub bidirectional: bool,
+    /// How two directions become one. Default: concatenated.
+    pub merge: Merge,
+    /// Dropout between layers while training, a probability. Default: 0.
+    pub dropout: f64,
+    /// How weights start. Default: as in PyTorch.
+    pub initialization: Initialization,
+    /// What an LSTM's forget gate's bias starts at. Default: as the other biases.
+    pub forget_bias: Option<f64>,
+}
+
+impl RecurrentStackConfig {
+    /// One layer in one direction, everything else at its default.
+    pub fn new(cell: Cell, d_input: usize, d_hidden: usize) -> Self {
+        Self {
+            cell,
+            d_input,
+            d_hidden,
+            n_layers: 1,
+            bias: true,
+            bidirectional: false,
+            merge: Merge::Concat,
+            dropout: 0.0,
+            initialization: Initialization::Pytorch,
+            forget_bias: None,
+        }
+    }
+
+    /// Directions, K.
+    pub fn directions(&self) -> usize {
+        1 + usize::from(self.bidirectional)
+    }
+
+    /// Features out of the last layer.
+    pub fn d_output(&self) -> usize {
+        match self.merge {
+            Merge::Concat => self.d_hidden * self.directions(),
+            Merge::Sum | Merge::Mean | Merge::Max => self.d_hidden,
+        }
+    }
+
+    /// Builds the stack, its weights drawn from `init`.
+    pub fn init<B: Backend>(&self, init: &mut Init, device: &B::Device) -> RecurrentStack<B> {
+        let layers = (0..self.n_layers * self.directions())
+            .map(|k| {
+                let first = k < self.directions();
+                RecurrentLayer::new(self, if first { self.d_input } else { self.d_output() }, init, device)
+            })
+            .collect();
+        RecurrentStack { layers, dropout: DropoutConfig::new(self.dropout).init(), config: self.clone() }
+    }
+}
+
+/// Layers on layers: each reads what the one below wrote.
+#[derive(Module, Debug)]
+pub struct RecurrentStack<B: Backend> {
+    /// Layer by layer, forward before reverse: L·K of them.
+    pub layers: Vec<RecurrentLayer<B>>,
+    dropout: Dropout,
+    #[module(skip)]
+    config: RecurrentStackConfig,
+}
+
+/// What a [`RecurrentStack`] gives.
+#[derive(Clone, Debug)]
+pub struct StackOutput<B: Backend> {
+    /// The last layer's output at every step, `[B, T, O]`, zero past a sequence's end.
+    pub output: Tensor<B, 3>,
+    /// The state after each sequence's last valid step (reverse: after its first).
+    pub state: RecurrentState<B>,
+}
+
+impl<B: RecurrentBackend> RecurrentStack<B> {
+    /// What the stack is made of.
+    pub fn config(&self) -> &RecurrentStackConfig {
+        &self.config
+    }
+
+    /// A state of zeros for `batch` sequences.
+    pub fn zero_state(&self, batch: usize, device: &B::Device) -> RecurrentState<B> {
+        let zeros = || Tensor::zeros([self.layers.len(), batch, self.config.d_hidden], device);
+        RecurrentState { hidden: zeros(), cell: self.config.cell.has_cell_state().then(zeros) }
+    }
+
+    /// Runs over whole sequences.
+    ///
+    /// Without `state` it starts from zeros. `lengths` are the valid steps of each sequence, 1
+    /// to T; what stands past them changes nothing.
+    ///
+    /// # Shapes
+    /// * input: `[B, T, D]`
+    /// * output: `[B, T, O]`, O = H, or 2·H for two directions concatenated
+    ///
+    /// # Panics
+    /// If the shapes of input, lengths and state do not fit the stack or each other.
+    pub fn forward(
+        &self,
+        input: Tensor<B, 3>,
+        lengths: Option<&[usize]>,
+        state: Option<RecurrentState<B>>,
+    ) -> StackOutput<B> {
+        let [batch, n_steps, d_input] = input.dims();
+        let device = input.device();
+        assert_eq!(
+            d_input, self.config.d_input,
+            "the stack reads {} features, the input [B, T, D] = {:?} has {d_input}",
+            self.config.d_input,
+            input.dims(),
+        );
+        assert!(batch > 0 && n_steps > 0, "an input of shape {:?} holds no step", input.dims());
+        let lengths = lengths.filter(|lengths| {
+            assert_eq!(lengths.len(), batch, "{} lengths for {batch} sequences", lengths.len());
+            for &length in *lengths {
+                assert!((1..=n_steps).contains(&length), "length {length} is not in 1..={n_steps}");
+            }
+            lengths.iter().any(|&length| length < n_steps)
+        });
+        let state = state.unwrap_or_else(|| self.zero_state(batch, &device));
+        self.check_state(&state, batch);
+
+        let mut flow = input.swap_dims(0, 1);
+        if let Some(lengths) = lengths {
+            flow = flow.mask_fill(ended(lengths, n_steps, d_input, &device), 0.0);
+        }
+        let directions = self.config.directions();
+        let [mut hidden, mut cell] = [Vec::new(), Vec::new()];
+        for (depth, layers) in self.layers.chunks(directions).enumerate() {
+            if depth > 0 {
+                flow = self.dropout.forward(flow);
+            }
+            let mut outputs = Vec::with_capacity(directions);
+            for (direction, layer) in layers.iter().enumerate() {
+                let k = depth * directions + direction;
+                let sequence = Sequence {
+                    cell: self.config.cell,
+                    reverse: direction == 1,
+                    lengths: lengths.map(<[usize]>::to_vec),
+                };
+                let packed = layer.run(
+                    &sequence,
+                    flow.clone(),
+                    row(&state.hidden, k).squeeze_dim(0),
+                    state.cell.as_ref().map(|cell| row(cell, k).squeeze_dim(0)),
+                );
+                outputs.push(packed.clone().slice([0..n_steps]));
+                hidden.push(row(&packed, n_steps));
+                if state.cell.is_some() {
+                    cell.push(row(&packed, n_steps + 1));
+                }
+            }
+            flow = self.merge(outputs);
+        }
+        StackOutput {
+            output: flow.swap_dims(0, 1),
+            state: RecurrentState {
+                hidden: Tensor::cat(hidden, 0),
+                cell: (!cell.is_empty()).then(|| Tensor::cat(cell, 0)),
+            },
+        }
+    }
+
+    /// Runs one time step: the same weights, the same numbers as [`forward`](Self::forward).
+    ///
+    /// # Shapes
+    /// * input: `[B, D]`
+    /// * output: `[B, H]`, and the new state
+    ///
+    /// # Panics
+    /// If the stack is bidirectional: its reverse direction starts at an end that a stream has not.
+    pub fn step(&self, input: Tensor<B, 2>, state: RecurrentState<B>) -> (Tensor<B, 2>, RecurrentState<B>) {
+        assert!(!self.config.bidirectional, "a bidirectional stack needs the whole sequence: use `forward`");
+        let StackOutput { output, state } = self.forward(input.unsqueeze_dim(1), None, Some(state));
+        (output.squeeze_dim(1), state)
+    }
+
+    /// The last layer's final hidden state, directions merged: `[B, O]`.
+    pub fn last_hidden(&self, state: &RecurrentState<B>) -> Tensor<B, 2> {
+        let directions = self.config.directions();
+        let first = self.layers.len() - directions;
+        self.merge((first..first + directions).map(|k| row(&state.hidden, k)).collect()).squeeze_dim(0)
+    }
+
+    fn merge(&self, outputs: Vec<Tensor<B, 3>>) -> Tensor<B, 3> {
+        let merge = self.config.merge;
+        outputs
+            .into_iter()
+            .reduce(|forward, reverse| match merge {
+                Merge::Concat => Tensor::cat(vec![forward, reverse], 2),
+                Merge::Sum => forward + reverse,
+                Merge::Mean => (forward + reverse) * 0.5,
+                Merge::Max => forward.max_pair(reverse),
+            })
+            .expect("a stack has a layer")
+    }
+
+    fn check_state(&self, state: &RecurrentState<B>, batch: usize) {
+        let expected = [self.layers.len(), batch, self.config.d_hidden];
+        assert_eq!(state.hidden.dims(), expected, "the hidden state is [L·K, B, H]");
+        assert_eq!(
+            state.cell.is_some(),
+            self.config.cell.has_cell_state(),
+            "an LSTM's state has a cell part, no other cell's has"
+        );
+        if let Some(cell) = &state.cell {
+            assert_eq!(cell.dims(), expected, "the cell state is [L·K, B, H]");
+        }
+    }
+}
+
+fn row<B: Backend>(tensor: &Tensor<B, 3>, k: usize) -> Tensor<B, 3> {
+    tensor.clone().slice([k..k + 1])
+}
+
+/// `[T, B, D]`, true past each sequence's end.
+fn ended<B: Backend>(lengths: &[usize], n_steps: usize, d: usize, device: &B::Device) -> Tensor<B, 3, Bool> {
+    let ended = (0..n_steps).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
+    Tensor::<B, 3, Bool>::from_data(TensorData::new(ended, [n_steps, lengths.len(), 1]), device)
+        .expand([n_steps, lengths.len(), d])
+}

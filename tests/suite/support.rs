@@ -1,0 +1,55 @@
+//! What the tests share: one device a backend, and numbers compared with a named tolerance.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use rnn_zoo::backend::{DeviceInfo, Task, devices};
+
+/// One device of each backend that is compiled in, the most capable.
+pub fn each_backend() -> Vec<DeviceInfo> {
+    let mut seen = Vec::new();
+    devices().into_iter().filter(|d| !seen.contains(&d.backend) && { seen.push(d.backend); true }).collect()
+}
+
+/// Runs `task` on one device of each backend.
+pub fn on_each_backend<T: Task<Output = ()> + Clone>(task: T) {
+    let devices = each_backend();
+    assert!(!devices.is_empty(), "no backend has a device here");
+    for device in devices {
+        eprintln!("on {device}");
+        device.run(task.clone());
+    }
+}
+
+/// f32: what the same arithmetic in another order may differ by.
+pub const RTOL: f32 = 1e-4;
+/// See [`RTOL`].
+pub const ATOL: f32 = 1e-5;
+
+pub fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().to_vec().expect("floats")
+}
+
+#[track_caller]
+pub fn assert_close(what: &str, got: &[f32], expected: &[f32]) {
+    assert_eq!(got.len(), expected.len(), "{what}: another number of values");
+    for (k, (g, e)) in got.iter().zip(expected).enumerate() {
+        assert!((g - e).abs() <= ATOL + RTOL * e.abs(), "{what}[{k}]: got {g}, expected {e}");
+    }
+}
+
+pub fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
+}
+
+/// Values in -1 to 1 that look random and are always the same.
+pub fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..n)
+        .map(|_| {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            (x >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
