@@ -1,10 +1,15 @@
 //! A model zoo of recurrent networks on [burn](https://burn.dev).
 #![warn(missing_docs)]
 
+pub mod artifact;
 pub mod backend;
 pub mod config;
+pub mod data;
 pub mod error;
 pub mod kernel;
+pub mod model;
+pub mod predict;
 pub mod recurrent;
+pub mod train;
 
 pub use error::{Error, Result};

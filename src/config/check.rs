@@ -4,8 +4,10 @@ use super::{
     CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Loss, Merge, ModelConfig,
     OptimizerKind, OutputActivation, Schedule, TrainConfig,
 };
+use crate::data::duplicate;
 use crate::error::{Error, Result};
 use serde::Serialize;
+use std::path::Path;
 
 /// Sizes beyond these are slips or files from strangers; memory would end first.
 const MAX_FEATURES: usize = 65_536;
@@ -15,6 +17,10 @@ const MAX_COUNT: usize = 1_000_000;
 const MAX_SAMPLES: usize = 100_000_000;
 /// A name becomes a folder's; file systems take 255 bytes.
 const MAX_NAME: usize = 100;
+/// What a fraction is where the file is silent.
+const DEFAULT_FRACTION: f64 = 0.1;
+/// The formats that are read from files.
+const FILES: &[DataFormat] = &[DataFormat::Ts, DataFormat::Csv, DataFormat::Text];
 
 impl Config {
     /// Refuses what cannot be, naming the key, the reason and what to write instead.
@@ -28,7 +34,7 @@ impl Config {
             "becomes a folder's name: write 1 to 100 lowercase letters, digits and `-`, as in \"my-model\"",
         )?;
         self.model.check()?;
-        self.data.check()?;
+        self.data.check(self.model.mode)?;
         self.train.check()?;
         self.check_data_fits_model()?;
         self.check_training_fits()
@@ -36,16 +42,9 @@ impl Config {
 
     fn check_data_fits_model(&self) -> Result<()> {
         let (model, data) = (&self.model, &self.data);
-        let format = written(&data.format);
-        let modes = modes_of(data.format);
-        if !modes.contains(&model.mode) {
-            let (given, able) = (written(&model.mode), either(modes));
-            return Err(Error::config(
-                "model.mode",
-                format!(
-                    "`{format}` data cannot serve {given}: write {able}, or another data.format"
-                ),
-            ));
+        let format = data.format.name();
+        if data.format == DataFormat::Program {
+            return Ok(()); // Its kind is known once it is there.
         }
         let tokens = matches!(data.format, DataFormat::Text | DataFormat::CopyMemory);
         match model.d_embedding {
@@ -71,31 +70,34 @@ impl Config {
 
     fn check_training_fits(&self) -> Result<()> {
         let (model, train) = (&self.model, &self.train);
-        let format = written(&self.data.format);
-        // Classes and tokens on one side, values on the other.
-        let values = matches!(self.data.format, DataFormat::Csv | DataFormat::Adding);
-        let loss = train.loss.unwrap_or(if values { Loss::Mse } else { Loss::CrossEntropy });
-        let name = written(&loss);
-        if values && loss != Loss::Mse {
+        let format = self.data.format;
+        // Values to predict, or classes and tokens; of a program's data it is known once they are there.
+        let usual = match format {
+            DataFormat::Csv | DataFormat::Adding => Some(Loss::Mse),
+            DataFormat::Ts | DataFormat::Text | DataFormat::CopyMemory => Some(Loss::CrossEntropy),
+            DataFormat::Program => None,
+        };
+        let loss = train.loss.or(usual);
+        let (format, name) = (format.name(), loss.as_ref().map(written).unwrap_or_default());
+        if usual == Some(Loss::Mse) && loss != usual {
             let message = format!(
                 "`{format}` data has values to predict, not the classes that {name} needs: write mse"
             );
             return Err(Error::config("train.loss", message));
         }
-        if !values && loss == Loss::Mse {
+        if usual == Some(Loss::CrossEntropy) && loss == Some(Loss::Mse) {
             let message = format!(
                 "`{format}` data has classes to predict, not values: write cross-entropy or softmax-mse"
             );
             return Err(Error::config("train.loss", message));
         }
-        if loss != Loss::Mse && model.output_activation != OutputActivation::Identity {
-            let message = format!(
-                "the loss, {name}, takes the softmax itself: write identity or leave it out"
-            );
-            return Err(Error::config("model.output_activation", message));
-        }
         need(
-            train.label_smoothing == 0.0 || loss == Loss::CrossEntropy,
+            matches!(loss, None | Some(Loss::Mse)) || model.output_activation == OutputActivation::Identity,
+            "model.output_activation",
+            &format!("the loss, {name}, takes the softmax itself: write identity or leave it out"),
+        )?;
+        need(
+            train.label_smoothing == 0.0 || matches!(loss, None | Some(Loss::CrossEntropy)),
             "train.label_smoothing",
             "only loss = \"cross-entropy\" smooths labels: write 0, or that loss",
         )?;
@@ -130,6 +132,7 @@ impl ModelConfig {
             initialization: Initialization::default(),
             forget_bias: None,
             pooling: None,
+            feedback: None,
             max_steps: None,
         }
     }
@@ -216,8 +219,12 @@ impl ModelConfig {
             "only mode = \"many-to-one\" pools: leave it out",
         )?;
         need(
-            self.max_steps.is_none()
-                || matches!(self.mode, IoMode::OneToMany | IoMode::EncoderDecoder),
+            self.feedback.is_none() || self.mode == IoMode::OneToMany,
+            "model.feedback",
+            "only mode = \"one-to-many\" reads its own output back: leave it out",
+        )?;
+        need(
+            self.max_steps.is_none() || matches!(self.mode, IoMode::OneToMany | IoMode::EncoderDecoder),
             "model.max_steps",
             "only the modes one-to-many and encoder-decoder choose how long they write: leave it out",
         )?;
@@ -229,51 +236,117 @@ impl ModelConfig {
     }
 }
 
+impl DataFormat {
+    /// As a file writes it: `copy-memory`.
+    pub(crate) fn name(self) -> String {
+        written(&self)
+    }
+}
+
 impl DataConfig {
-    fn check(&self) -> Result<()> {
-        use DataFormat::{Adding, CopyMemory, Csv, Text, Ts};
-        let format = written(&self.format);
-        let only = |set: bool, owners: &[DataFormat], key: &str| {
-            let owners_written = either(owners);
-            need(
-                !set || owners.contains(&self.format),
-                key,
-                &format!(
-                    "only data.format {owners_written} reads it, and the format is `{format}`: leave it out"
-                ),
-            )
-        };
-        only(self.train.is_some(), &[Ts, Csv, Text], "data.train")?;
-        only(self.valid.is_some(), &[Ts, Csv, Text], "data.valid")?;
-        only(self.test.is_some(), &[Ts, Csv, Text], "data.test")?;
-        only(!self.columns.is_empty(), &[Csv], "data.columns")?;
-        only(!self.targets.is_empty(), &[Csv], "data.targets")?;
-        only(self.horizon.is_some(), &[Csv], "data.horizon")?;
-        only(self.window.is_some(), &[Csv, Text], "data.window")?;
-        only(self.steps.is_some(), &[Adding, CopyMemory], "data.steps")?;
-        only(self.samples.is_some(), &[Adding, CopyMemory], "data.samples")?;
-        need(
-            self.train.is_some() || matches!(self.format, Adding | CopyMemory),
-            "data.train",
-            &format!(
-                "`{format}` data comes from a file: write its path, as in train = \"data/my-file\""
-            ),
-        )?;
+    /// Refuses what does not go together or cannot serve a model of `mode`, as [`Config::check`] does.
+    ///
+    /// No file is opened.
+    pub fn check(&self, mode: IoMode) -> Result<()> {
+        self.check_options()?;
+        self.check_mode(mode)?;
+        if FILES.contains(&self.format) {
+            self.train_file()?;
+        }
         size("data.horizon", self.horizon, MAX_COUNT)?;
         size("data.window", self.window, MAX_COUNT)?;
         size("data.steps", self.steps, MAX_COUNT)?;
         size("data.samples", self.samples, MAX_SAMPLES)?;
         need(
-            self.format != Adding || self.steps != Some(1),
+            self.format != DataFormat::Adding || self.steps != Some(1),
             "data.steps",
-            "the adding problem adds two of the steps: write 2 or more",
+            "the adding problem marks one step in each half: write 2 or more",
         )?;
         probability("data.valid_fraction", self.valid_fraction)?;
         probability("data.test_fraction", self.test_fraction)?;
+        let (valid, test) = self.fractions();
         need(
-            self.valid_fraction + self.test_fraction < 1.0,
+            valid + test < 1.0,
             "data.valid_fraction",
-            "with data.test_fraction it leaves nothing to train on: write two that add up to less than 1",
+            &format!(
+                "{valid}, with a data.test_fraction of {test}, leaves nothing to train on: \
+                 write two that add up to less than 1"
+            ),
+        )?;
+        for (key, columns) in [("data.columns", &self.columns), ("data.targets", &self.targets)] {
+            if let Some(column) = duplicate(columns) {
+                return Err(Error::config(key, format!("names {column:?} twice: leave one out")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The training file, without which there is no data of the formats that are read from files.
+    pub(crate) fn train_file(&self) -> Result<&Path> {
+        self.train.as_deref().ok_or_else(|| {
+            let format = self.format.name();
+            let message =
+                format!("`{format}` data comes from a file: write its path, as in train = \"data/my-file\"");
+            Error::config("data.train", message)
+        })
+    }
+
+    /// Parts of the training file that go to validation and to test: none where there is a file for it.
+    pub(crate) fn fractions(&self) -> (f64, f64) {
+        let unless = |file: bool, fraction| if file { 0.0 } else { fraction };
+        (unless(self.valid.is_some(), self.valid_fraction), unless(self.test.is_some(), self.test_fraction))
+    }
+
+    /// An option without effect is a mistake of whoever set it.
+    fn check_options(&self) -> Result<()> {
+        use DataFormat::{Adding, CopyMemory, Csv, Text};
+        const MADE: &[DataFormat] = &[Adding, CopyMemory];
+        let options: [(&str, bool, &[DataFormat]); 11] = [
+            ("train", self.train.is_some(), FILES),
+            ("valid", self.valid.is_some(), FILES),
+            ("test", self.test.is_some(), FILES),
+            ("valid_fraction", self.valid_fraction != DEFAULT_FRACTION, FILES),
+            ("test_fraction", self.test_fraction != DEFAULT_FRACTION, FILES),
+            ("columns", !self.columns.is_empty(), &[Csv]),
+            ("targets", !self.targets.is_empty(), &[Csv]),
+            ("horizon", self.horizon.is_some(), &[Csv]),
+            ("window", self.window.is_some(), &[Csv, Text]),
+            ("steps", self.steps.is_some(), MADE),
+            ("samples", self.samples.is_some(), MADE),
+        ];
+        for (key, set, formats) in options {
+            need(
+                !set || formats.contains(&self.format),
+                &format!("data.{key}"),
+                &format!(
+                    "has no effect on `{}` data, only on {}: leave it out",
+                    self.format.name(),
+                    either(formats)
+                ),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_mode(&self, mode: IoMode) -> Result<()> {
+        use IoMode::{ManyToMany, ManyToOne, OneToOne};
+        let (modes, what): (&[IoMode], _) = match self.format {
+            DataFormat::Ts => (&[ManyToOne], "one label for a whole sequence"),
+            DataFormat::Adding => (&[ManyToOne], "one sum for a whole sequence"),
+            DataFormat::Text => (&[ManyToMany], "a next character at every step"),
+            DataFormat::CopyMemory => (&[ManyToMany], "a token to write at every step"),
+            DataFormat::Csv => (&[OneToOne, ManyToOne, ManyToMany], "readings and the readings after them"),
+            DataFormat::Program => return Ok(()),
+        };
+        need(
+            modes.contains(&mode),
+            "model.mode",
+            &format!(
+                "`{}` data has {what} and cannot serve {}: write {}, or another data.format",
+                self.format.name(),
+                written(&mode),
+                either(modes)
+            ),
         )
     }
 }
@@ -301,8 +374,7 @@ impl TrainConfig {
             &format!("must be above 0 and at most 1, not {}", self.schedule_factor),
         )?;
         need(
-            self.momentum == 0.0
-                || matches!(self.optimizer, OptimizerKind::Sgd | OptimizerKind::Rmsprop),
+            self.momentum == 0.0 || matches!(self.optimizer, OptimizerKind::Sgd | OptimizerKind::Rmsprop),
             "train.momentum",
             "only the optimizers sgd and rmsprop have it (adam has beta_1): write 0, or one of them",
         )?;
@@ -311,15 +383,6 @@ impl TrainConfig {
             "train.warmup_steps",
             "schedule noam rises over its warm-up: write how many steps, as in warmup_steps = 400",
         )
-    }
-}
-
-/// The modes whose samples a format can make.
-fn modes_of(format: DataFormat) -> &'static [IoMode] {
-    match format {
-        DataFormat::Ts | DataFormat::Adding => &[IoMode::ManyToOne],
-        DataFormat::Csv => &[IoMode::OneToOne, IoMode::ManyToOne, IoMode::ManyToMany],
-        DataFormat::Text | DataFormat::CopyMemory => &[IoMode::ManyToMany],
     }
 }
 
@@ -337,19 +400,11 @@ fn size(key: &str, value: impl Into<Option<usize>>, most: usize) -> Result<()> {
 }
 
 fn probability(key: &str, value: f64) -> Result<()> {
-    need(
-        (0.0..1.0).contains(&value),
-        key,
-        &format!("must be 0 or more and less than 1, not {value}"),
-    )
+    need((0.0..1.0).contains(&value), key, &format!("must be 0 or more and less than 1, not {value}"))
 }
 
 fn not_negative(key: &str, value: f64) -> Result<()> {
-    need(
-        value.is_finite() && value >= 0.0,
-        key,
-        &format!("must be a finite number, 0 or more, not {value}"),
-    )
+    need(value.is_finite() && value >= 0.0, key, &format!("must be a finite number, 0 or more, not {value}"))
 }
 
 /// A choice as a file writes it: `many-to-one`.
@@ -370,7 +425,6 @@ fn either<T: Serialize>(choices: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     const TS: &str = r#"
         name = "a"
@@ -396,6 +450,11 @@ mod tests {
         name = "a"
         model = { mode = "many-to-many", cell = "rnn", d_hidden = 4, d_embedding = 3 }
         data.format = "copy-memory"
+    "#;
+    const PROGRAM: &str = r#"
+        name = "a"
+        model = { mode = "many-to-one", cell = "gru", d_hidden = 4 }
+        data.format = "program"
     "#;
 
     /// `overrides` are separated by spaces.
@@ -429,6 +488,23 @@ mod tests {
             (ADDING, "train.optimizer=sgd train.momentum=0.9 train.clip=0"),
             (ADDING, "train.schedule=noam train.warmup_steps=10"),
             (ADDING, "train.schedule=step"),
+            // A fraction counts where there is no file for it.
+            (TS, "data.test=b data.valid_fraction=0.5 data.test_fraction=0.5"),
+            (TS, "data.valid=b data.valid_fraction=0.5 data.test_fraction=0.5"),
+            (CSV, "data.columns=['x','y'] data.targets=['x']"),
+            // Whether a program gives features or tokens, values or classes, is known once it does.
+            (PROGRAM, ""),
+            (PROGRAM, "model.mode=one-to-one"),
+            (PROGRAM, "model.mode=one-to-many"),
+            (PROGRAM, "model.mode=many-to-many"),
+            (PROGRAM, "model.mode=encoder-decoder model.d_embedding=3"),
+            (PROGRAM, "model.d_embedding=3 model.vocabulary=9"),
+            (PROGRAM, "model.d_input=3 model.bidirectional=true"),
+            (PROGRAM, "train.loss=mse model.output_activation=tanh"),
+            (PROGRAM, "train.loss=cross-entropy train.label_smoothing=0.1"),
+            (PROGRAM, "train.loss=softmax-mse"),
+            (PROGRAM, "model.output_activation=tanh"),
+            (PROGRAM, "train.label_smoothing=0.1"),
         ] {
             read(text, overrides).unwrap_or_else(|error| panic!("{overrides}: {error}"));
         }
@@ -511,12 +587,7 @@ mod tests {
             (TS, "model.mode=encoder-decoder", "model.d_embedding", "writes tokens"),
             // The data.
             (TS, "model.mode=many-to-many", "model.mode", "write many-to-one, or another"),
-            (
-                CSV,
-                "model.mode=one-to-many",
-                "model.mode",
-                "one-to-one, many-to-one or many-to-many",
-            ),
+            (CSV, "model.mode=one-to-many", "model.mode", "one-to-one, many-to-one or many-to-many"),
             (TEXT, "model.mode=many-to-one", "model.mode", "write many-to-many"),
             (ADDING, "model.mode=many-to-many", "model.mode", "write many-to-one"),
             (COPY, "model.mode=encoder-decoder", "model.mode", "write many-to-many"),
@@ -533,7 +604,7 @@ mod tests {
             ),
             (ADDING, "data.format=ts", "data.train", "comes from a file"),
             (ADDING, "data.train=a", "data.train", "ts, csv or text"),
-            (ADDING, "data.valid=a", "data.valid", "leave it out"),
+            (ADDING, "data.valid=a", "data.valid", "no effect on `adding` data"),
             (ADDING, "data.test=a", "data.test", "leave it out"),
             (TS, "data.columns=['x']", "data.columns", "csv"),
             (TS, "data.targets=['x']", "data.targets", "csv"),
@@ -541,18 +612,36 @@ mod tests {
             (TS, "data.window=2", "data.window", "csv or text"),
             (TS, "data.steps=2", "data.steps", "adding or copy-memory"),
             (TS, "data.samples=2", "data.samples", "adding or copy-memory"),
+            (ADDING, "data.valid_fraction=0.2", "data.valid_fraction", "no effect"),
+            (COPY, "data.test_fraction=0.2", "data.test_fraction", "no effect"),
+            (COPY, "data.window=2", "data.window", "csv or text"),
+            (CSV, "data.columns=['x','y','x']", "data.columns", "\"x\" twice"),
+            (CSV, "data.targets=[\"\\n\",\"\\n\"]", "data.targets", "\"\\n\" twice"),
+            (PROGRAM, "data.train=a", "data.train", "no effect on `program` data"),
+            (PROGRAM, "data.valid=a", "data.valid", "ts, csv or text"),
+            (PROGRAM, "data.test=a", "data.test", "ts, csv or text"),
+            (PROGRAM, "data.valid_fraction=0.2", "data.valid_fraction", "ts, csv or text"),
+            (PROGRAM, "data.test_fraction=0.2", "data.test_fraction", "ts, csv or text"),
+            (PROGRAM, "data.columns=['x']", "data.columns", "only on csv"),
+            (PROGRAM, "data.targets=['x']", "data.targets", "only on csv"),
+            (PROGRAM, "data.horizon=2", "data.horizon", "only on csv"),
+            (PROGRAM, "data.window=2", "data.window", "csv or text"),
+            (PROGRAM, "data.steps=2", "data.steps", "adding or copy-memory"),
+            (PROGRAM, "data.samples=2", "data.samples", "adding or copy-memory"),
             // The training.
+            (
+                PROGRAM,
+                "train.loss=cross-entropy model.output_activation=tanh",
+                "model.output_activation",
+                "takes the softmax itself",
+            ),
+            (PROGRAM, "train.loss=mse train.label_smoothing=0.1", "train.label_smoothing", "cross-entropy"),
             (TS, "train.momentum=0.9", "train.momentum", "sgd and rmsprop"),
             (TS, "train.schedule=noam", "train.warmup_steps", "warmup_steps = 400"),
             (CSV, "train.loss=cross-entropy", "train.loss", "write mse"),
             (ADDING, "train.loss=softmax-mse", "train.loss", "write mse"),
             (TS, "train.loss=mse", "train.loss", "cross-entropy or softmax-mse"),
-            (
-                TS,
-                "model.output_activation=softmax",
-                "model.output_activation",
-                "takes the softmax itself",
-            ),
+            (TS, "model.output_activation=softmax", "model.output_activation", "takes the softmax itself"),
             (
                 TEXT,
                 "model.output_activation=tanh train.loss=softmax-mse",

@@ -1,9 +1,10 @@
 //! From a file and `--set` overrides to a [`Config`], and back to text.
 
 use super::Config;
+use crate::data::{line_at, read_utf8};
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use std::{borrow::Cow, fs::File, io::Read, ops::Range, path::Path};
+use std::{borrow::Cow, ops::Range, path::Path};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -20,28 +21,15 @@ impl Config {
     /// The right side of an override is a TOML value; what is not one is taken as a string. Later
     /// overrides win. The result has passed [`Config::check`].
     pub fn from_file(path: &Path, overrides: &[String]) -> Result<Self> {
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|error| Error::io(path, error))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(Error::file(
-                path,
-                "is over 1 MiB, too long for a configuration: name a TOML file",
-            ));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = line_at(&bytes, error.valid_up_to());
-            Error::line(path, line, "not UTF-8: save the file as UTF-8 text")
-        })?;
-        Self::from_toml(text, path, overrides)
+        let too_large = "is over 1 MiB, too long for a configuration: name a TOML file";
+        let text = read_utf8(path, MAX_BYTES, too_large)?;
+        Self::from_toml(&text, path, overrides)
     }
 
     /// [`Config::from_file`] for text at hand; `path` is what errors call it.
     pub fn from_toml(text: &str, path: &Path, overrides: &[String]) -> Result<Self> {
         let mut root = DeTable::parse(text).map_err(|error| syntax_error(&error, text, path))?;
-        let overrides =
-            overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>>>()?;
+        let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>>>()?;
         for (index, given) in overrides.iter().enumerate() {
             // A place past the end of the text: an error that stands there is this override's.
             let place = text.len() + 1 + index;
@@ -83,9 +71,9 @@ struct Override<'a> {
 impl<'a> Override<'a> {
     fn parse(text: &'a str) -> Result<Self> {
         let how = "write it as --set train.epochs=3";
-        let (key, value) = text.split_once('=').ok_or_else(|| {
-            Error::config(one_line(&format!("--set {text}")), format!("has no `=`: {how}"))
-        })?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| Error::config(one_line(&format!("--set {text}")), format!("has no `=`: {how}")))?;
         let (key, value) = (key.trim(), value.trim());
         if key.split('.').any(|part| part.trim().is_empty()) {
             return Err(Error::config(
@@ -121,8 +109,7 @@ impl<'a> Override<'a> {
                 DeValue::Table(inner) => table = inner,
                 other => {
                     let path = parts[..=depth].join(".");
-                    return Err(self
-                        .error(format!("`{path}` is of type {}, not a table", other.type_str())));
+                    return Err(self.error(format!("`{path}` is of type {}, not a table", other.type_str())));
                 }
             }
         }
@@ -143,16 +130,13 @@ fn placed<'a>(value: DeValue<'a>, place: &Range<usize>) -> Spanned<DeValue<'a>> 
             table
                 .into_iter()
                 .map(|(key, value)| {
-                    (
-                        Spanned::new(place.clone(), key.into_inner()),
-                        placed(value.into_inner(), place),
-                    )
+                    (Spanned::new(place.clone(), key.into_inner()), placed(value.into_inner(), place))
                 })
                 .collect(),
         ),
-        DeValue::Array(array) => DeValue::Array(
-            array.into_iter().map(|value| placed(value.into_inner(), place)).collect(),
-        ),
+        DeValue::Array(array) => {
+            DeValue::Array(array.into_iter().map(|value| placed(value.into_inner(), place)).collect())
+        }
         plain => plain,
     };
     Spanned::new(place.clone(), value)
@@ -169,20 +153,14 @@ impl Fault {
     fn of(error: &toml::de::Error) -> Self {
         let (keys, message) = (keys(error), error.message());
         if let Some((name, accepted)) = unknown(message, "unknown field `") {
-            let table =
-                if keys.is_empty() { "at the top level".into() } else { format!("in [{keys}]") };
+            let table = if keys.is_empty() { "at the top level".into() } else { format!("in [{keys}]") };
             let advice = match nearest(name, &accepted) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("accepted here: {}", accepted.join(", ")),
             };
-            return Self {
-                key: None,
-                message: one_line(&format!("unknown key `{name}` {table}: {advice}")),
-            };
+            return Self { key: None, message: one_line(&format!("unknown key `{name}` {table}: {advice}")) };
         }
-        if let Some(name) =
-            message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'))
-        {
+        if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
             let message = match (keys.as_str(), name) {
                 ("", "model" | "data") => format!("missing table [{name}]"),
                 ("", _) => format!("missing key `{name}`: write it above the first table"),
@@ -191,9 +169,8 @@ impl Fault {
             return Self { key: None, message: one_line(&message) };
         }
         let message = if let Some((name, accepted)) = unknown(message, "unknown variant `") {
-            let near = nearest(name, &accepted)
-                .map(|near| format!(": did you mean `{near}`?"))
-                .unwrap_or_default();
+            let near =
+                nearest(name, &accepted).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
             format!("unknown value `{name}`{near} (one of: {})", accepted.join(", "))
         } else if let Some((found, expected)) = message
             .strip_prefix("invalid type: ")
@@ -283,12 +260,6 @@ fn syntax_error(error: &toml::de::Error, text: &str, path: &Path) -> Error {
         (message, _) => format!("not valid TOML: {message}"),
     };
     Error::line(path, line, one_line(&message))
-}
-
-/// The line of byte `at`, from 1; the end of the text is on its last line.
-fn line_at(text: &[u8], at: usize) -> usize {
-    let before = at.min(text.len().saturating_sub(1));
-    1 + text[..before].iter().filter(|&&byte| byte == b'\n').count()
 }
 
 /// `text` with control characters escaped: an error is one line, whatever a file put into it.
@@ -443,11 +414,7 @@ epochs = 3
                 "learning_rate = 3",
                 "a.toml:13: unknown key `learning_rate` in [train]: accepted here: epochs, batch_size, seed, ",
             ),
-            (
-                "[train]",
-                "[tran]",
-                "a.toml:12: unknown key `tran` at the top level: did you mean `train`?",
-            ),
+            ("[train]", "[tran]", "a.toml:12: unknown key `tran` at the top level: did you mean `train`?"),
             (
                 "epochs = 3",
                 "\"a\\nb`, expected `c\" = 3",
@@ -455,11 +422,7 @@ epochs = 3
             ),
             ("d_hidden = 16", "", "a.toml:3: missing key `model.d_hidden`"),
             ("format = \"ts\"", "", "a.toml:8: missing key `data.format`"),
-            (
-                "name =",
-                "description =",
-                "a.toml:1: missing key `name`: write it above the first table",
-            ),
+            ("name =", "description =", "a.toml:1: missing key `name`: write it above the first table"),
             ("epochs = 3", "epochs = 3\nepochs = 4", "a.toml:14: duplicate key `epochs`: keep one"),
             // Values.
             (
@@ -498,11 +461,7 @@ epochs = 3
                 "epochs = 1.5",
                 "a.toml:13: `train.epochs`: expected a whole number, 0 or more, found",
             ),
-            (
-                "epochs = 3",
-                "lr = true",
-                "a.toml:13: `train.lr`: expected a number, found boolean `true`",
-            ),
+            ("epochs = 3", "lr = true", "a.toml:13: `train.lr`: expected a number, found boolean `true`"),
             (
                 "d_hidden = 16",
                 "d_hidden = 16\nbias = 1",
@@ -514,11 +473,7 @@ epochs = 3
                 "a.toml:10: `data.columns`: expected an array, found integer `1`",
             ),
             ("\"train.ts\"", "1", "a.toml:10: `data.train`: expected a string, found integer `1`"),
-            (
-                "name = \"speaker\"",
-                "name = 1",
-                "a.toml:1: `name`: expected a string, found integer `1`",
-            ),
+            ("name = \"speaker\"", "name = 1", "a.toml:1: `name`: expected a string, found integer `1`"),
             ("epochs = 3", "seed = 99999999999999999999999", "a.toml:13: `train.seed`: "),
             // Syntax.
             ("\"lstm\"", "lstm", "a.toml:5: not valid TOML: "),
@@ -542,8 +497,7 @@ epochs = 3
         );
         assert!(refusal(&format!("a = {}", "[".repeat(100_000)), &[]).contains("not valid TOML: "));
         // A byte-order mark and Windows' line ends do not move a line.
-        let windows =
-            format!("\u{feff}{}", GOOD.replace("d_hidden", "d_hiden").replace('\n', "\r\n"));
+        let windows = format!("\u{feff}{}", GOOD.replace("d_hidden", "d_hiden").replace('\n', "\r\n"));
         assert!(refusal(&windows, &[]).starts_with("a.toml:6: unknown key `d_hiden`"));
     }
 
@@ -577,13 +531,8 @@ epochs = 3
         let config = read(GOOD, &["train={ seed = 4 }"]).unwrap();
         assert_eq!((config.train.epochs, config.train.seed), (10, 4));
         // A whole configuration may come from them.
-        let alone = [
-            "name=x",
-            "model.mode=many-to-one",
-            "model.cell=gru",
-            "model.d_hidden=4",
-            "data.format=adding",
-        ];
+        let alone =
+            ["name=x", "model.mode=many-to-one", "model.cell=gru", "model.d_hidden=4", "data.format=adding"];
         assert_eq!(read("", &alone).unwrap().model.d_hidden, 4);
     }
 
@@ -598,10 +547,7 @@ epochs = 3
                 "modle.cell=gru",
                 "`--set modle.cell`: unknown key `modle` at the top level: did you mean `model`?",
             ),
-            (
-                "epochs=3",
-                "`--set epochs`: unknown key `epochs` at the top level: accepted here: name, ",
-            ),
+            ("epochs=3", "`--set epochs`: unknown key `epochs` at the top level: accepted here: name, "),
             (
                 "model.cell=grru",
                 "`--set model.cell`: unknown value `grru`: did you mean `gru`? (one of: rnn, lstm, gru)",
@@ -616,10 +562,7 @@ epochs = 3
             ),
             ("model={ mode = 'many-to-one' }", "`--set model`: missing key `model.cell`"),
             ("model=3", "`--set model`: expected a table, found integer `3`"),
-            (
-                "name=2024",
-                "`--set name`: expected a string, found integer `2024`: quote it for TOML too",
-            ),
+            ("name=2024", "`--set name`: expected a string, found integer `2024`: quote it for TOML too"),
             ("train.epochs", "`--set train.epochs`: has no `=`: write it as --set train.epochs=3"),
             ("=3", "`--set =3`: has an empty key: write it as --set train.epochs=3"),
             ("train.=3", "`--set train.=3`: has an empty key"),

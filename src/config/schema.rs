@@ -133,6 +133,17 @@ pub enum Pooling {
     Attention,
 }
 
+/// What a one-to-many model reads back of each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feedback {
+    /// Its output as it is.
+    #[default]
+    Output,
+    /// Its most probable class, one-hot.
+    Class,
+}
+
 /// `[model]`: one recurrent network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +202,9 @@ pub struct ModelConfig {
     /// How a many-to-one model pools. Default: last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
+    /// What a one-to-many model reads back. Default: its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<Feedback>,
     /// Steps that a one-to-many or encoder-decoder model writes at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<usize>,
@@ -210,6 +224,8 @@ pub enum DataFormat {
     Adding,
     /// Copy memory (Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016), made as it goes.
     CopyMemory,
+    /// Given to the library by a program.
+    Program,
 }
 
 /// `[data]`: where samples come from and how they are split.
@@ -230,7 +246,7 @@ pub struct DataConfig {
     /// Part of the training file held out for validation (`ts`: drawn by class; `csv`, `text`: the part before the test part).
     #[serde(default = "tenth")]
     pub valid_fraction: f64,
-    /// Part of the training file held out for test, its end, where there is no test file.
+    /// Part of the training file held out for test where there is no test file (`ts`: drawn by class; `csv`, `text`: its end).
     #[serde(default = "tenth")]
     pub test_fraction: f64,
     /// `ts`, `csv`: subtract the training mean and divide by the training deviation, channel by channel.

@@ -13,6 +13,8 @@ pub mod text;
 pub mod ts;
 pub mod vocabulary;
 
+pub use batch::{Batch, Input, Target, padding};
+pub use loader::{Draw, Loader};
 pub use sample::{
     Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema,
 };
@@ -30,8 +32,8 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Values of the largest split made, 2 GiB of them.
 const MAX_VALUES: usize = 1 << 29;
 
-/// What a fraction is where the configuration is silent.
-const DEFAULT_FRACTION: f64 = 0.1;
+/// Steps of a window where the configuration is silent.
+const DEFAULT_WINDOW: usize = 64;
 
 /// A file of samples, read but not yet scaled or encoded.
 trait Source: Sized {
@@ -39,12 +41,7 @@ trait Source: Sized {
     type Part;
 
     /// Reads and checks `path`; `schema` is that of the training data, where this is not it.
-    fn open(
-        path: &Path,
-        config: &DataConfig,
-        mode: IoMode,
-        schema: Option<&Schema>,
-    ) -> Result<Self>;
+    fn open(path: &Path, config: &DataConfig, mode: IoMode, schema: Option<&Schema>) -> Result<Self>;
 
     /// Training, validation and test part; the first is everything if both fractions are zero.
     fn cut(&self, valid: f64, test: f64, seed: u64) -> Result<[Self::Part; 3]>;
@@ -61,12 +58,13 @@ trait Source: Sized {
 /// `seed` draws what is drawn: the samples that a `ts` file gives to validation, the synthetic ones.
 /// The test split may be empty, the other two not.
 pub fn load(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
-    check(config, mode)?;
+    config.check(mode)?;
     let dataset = match config.format {
         DataFormat::Ts => load_file::<ts::Ts>(config, mode, seed),
         DataFormat::Csv => load_file::<series::Series>(config, mode, seed),
         DataFormat::Text => load_file::<text::Text>(config, mode, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load(config, seed),
+        DataFormat::Program => Err(no_file()),
     }?;
     if dataset.valid.is_empty() {
         return Err(Error::config(
@@ -88,15 +86,14 @@ pub fn load_split(
     path: Option<&Path>,
     seed: u64,
 ) -> Result<Vec<Sample>> {
-    check(config, mode)?;
+    config.check(mode)?;
     let path = path.or(config.test.as_deref());
     let samples = match config.format {
         DataFormat::Ts => load_test::<ts::Ts>(config, mode, schema, path, seed),
         DataFormat::Csv => load_test::<series::Series>(config, mode, schema, path, seed),
         DataFormat::Text => load_test::<text::Text>(config, mode, schema, path, seed),
-        DataFormat::Adding | DataFormat::CopyMemory => {
-            synthetic::load_test(config, schema, path, seed)
-        }
+        DataFormat::Adding | DataFormat::CopyMemory => synthetic::load_test(config, schema, path, seed),
+        DataFormat::Program => Err(no_file()),
     }?;
     if samples.is_empty() {
         return Err(Error::config(
@@ -107,9 +104,16 @@ pub fn load_split(
     Ok(samples)
 }
 
+fn no_file() -> Error {
+    Error::config(
+        "data.format",
+        "is `program`: a program gives this data to the library, there is no file to read",
+    )
+}
+
 fn load_file<S: Source>(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
-    let source = S::open(train_file(config)?, config, mode, None)?;
-    let (valid, test) = fractions(config);
+    let source = S::open(config.train_file()?, config, mode, None)?;
+    let (valid, test) = config.fractions();
     let [train, valid, test] = source.cut(valid, test, seed)?;
     let schema = source.schema(&train)?;
     let samples = |part, file: &Option<_>| match file {
@@ -134,8 +138,8 @@ fn load_test<S: Source>(
     if let Some(path) = path {
         return read_file::<S>(path, config, mode, schema);
     }
-    let source = S::open(train_file(config)?, config, mode, Some(schema))?;
-    let (valid, test) = fractions(config);
+    let source = S::open(config.train_file()?, config, mode, Some(schema))?;
+    let (valid, test) = config.fractions();
     let [_, _, test] = source.cut(valid, test, seed)?;
     source.samples(&test, schema)
 }
@@ -152,181 +156,29 @@ fn read_file<S: Source>(
     source.samples(&all, schema)
 }
 
-fn train_file(config: &DataConfig) -> Result<&Path> {
-    config.train.as_deref().ok_or_else(|| {
-        let message = format!(
-            "`{}` data need a training file: name it here",
-            name(config.format)
-        );
-        Error::config("data.train", message)
-    })
-}
-
-/// Parts of the training file that go to validation and to test: none where there is a file for it.
-fn fractions(config: &DataConfig) -> (f64, f64) {
-    let unless = |file: bool, fraction| if file { 0.0 } else { fraction };
-    (
-        unless(config.valid.is_some(), config.valid_fraction),
-        unless(config.test.is_some(), config.test_fraction),
-    )
-}
-
-fn name(format: DataFormat) -> &'static str {
-    match format {
-        DataFormat::Ts => "ts",
-        DataFormat::Csv => "csv",
-        DataFormat::Text => "text",
-        DataFormat::Adding => "adding",
-        DataFormat::CopyMemory => "copy-memory",
-    }
-}
-
-/// Refuses what does not go together, before any file is opened.
-fn check(config: &DataConfig, mode: IoMode) -> Result<()> {
-    check_options(config)?;
-    check_mode(config.format, mode)?;
-    let files = matches!(
-        config.format,
-        DataFormat::Ts | DataFormat::Csv | DataFormat::Text
-    );
-    if files {
-        train_file(config)?;
-    }
-    let counts = [
-        ("window", config.window),
-        ("horizon", config.horizon),
-        ("steps", config.steps),
-        ("samples", config.samples),
-    ];
-    for (key, count) in counts {
-        if count == Some(0) {
-            return Err(Error::config(format!("data.{key}"), "must be at least 1"));
-        }
-    }
-    let fraction_keys = [
-        ("valid_fraction", config.valid_fraction),
-        ("test_fraction", config.test_fraction),
-    ];
-    for (key, fraction) in fraction_keys {
-        if !(0.0..1.0).contains(&fraction) {
-            let message = format!("must be at least 0 and less than 1, not {fraction}");
-            return Err(Error::config(format!("data.{key}"), message));
-        }
-    }
-    let (valid, test) = fractions(config);
-    if valid + test >= 1.0 {
-        let message =
-            format!("{valid} and a `test_fraction` of {test} leave nothing to train on: lower one");
-        return Err(Error::config("data.valid_fraction", message));
-    }
-    for (key, columns) in [("columns", &config.columns), ("targets", &config.targets)] {
-        if let Some(column) = duplicate(columns) {
-            let message = format!("names `{column}` twice");
-            return Err(Error::config(format!("data.{key}"), message));
-        }
-    }
-    Ok(())
-}
-
-/// An option without effect is a mistake of whoever set it.
-fn check_options(config: &DataConfig) -> Result<()> {
-    use DataFormat::{Adding, CopyMemory, Csv, Text, Ts};
-    const FILES: &[DataFormat] = &[Ts, Csv, Text];
-    const MADE: &[DataFormat] = &[Adding, CopyMemory];
-    let options: [(&str, bool, &[DataFormat]); 11] = [
-        ("train", config.train.is_some(), FILES),
-        ("valid", config.valid.is_some(), FILES),
-        ("test", config.test.is_some(), FILES),
-        (
-            "valid_fraction",
-            config.valid_fraction != DEFAULT_FRACTION,
-            FILES,
-        ),
-        (
-            "test_fraction",
-            config.test_fraction != DEFAULT_FRACTION,
-            FILES,
-        ),
-        ("columns", !config.columns.is_empty(), &[Csv]),
-        ("targets", !config.targets.is_empty(), &[Csv]),
-        ("horizon", config.horizon.is_some(), &[Csv]),
-        ("window", config.window.is_some(), &[Csv, Text]),
-        ("steps", config.steps.is_some(), MADE),
-        ("samples", config.samples.is_some(), MADE),
-    ];
-    for (key, set, formats) in options {
-        if set && !formats.contains(&config.format) {
-            let users = list(formats.iter().map(|f| name(*f)));
-            let message = format!(
-                "has no effect on `{}` data, only on {users}: leave it out",
-                name(config.format)
-            );
-            return Err(Error::config(format!("data.{key}"), message));
-        }
-    }
-    Ok(())
-}
-
-fn check_mode(format: DataFormat, mode: IoMode) -> Result<()> {
-    use IoMode::{ManyToMany, ManyToOne, OneToOne};
-    let (modes, names, why): (&[IoMode], _, _) = match format {
-        DataFormat::Ts => (
-            &[ManyToOne],
-            "many-to-one",
-            "have one label for a whole sequence",
-        ),
-        DataFormat::Adding => (
-            &[ManyToOne],
-            "many-to-one",
-            "have one sum for a whole sequence",
-        ),
-        DataFormat::Text => (
-            &[ManyToMany],
-            "many-to-many",
-            "have a next character at every step",
-        ),
-        DataFormat::CopyMemory => (
-            &[ManyToMany],
-            "many-to-many",
-            "have a token to write at every step",
-        ),
-        DataFormat::Csv => (
-            &[OneToOne, ManyToOne, ManyToMany],
-            "one-to-one, many-to-one or many-to-many",
-            "are windows of readings and the readings after them",
-        ),
-    };
-    if modes.contains(&mode) {
-        return Ok(());
-    }
-    let message = format!("`{}` data {why}: it must be {names}", name(format));
-    Err(Error::config("model.mode", message))
-}
-
-/// The text of a file; a byte order mark is dropped.
+/// The text of a data file, which has some.
 fn read_text(path: &Path) -> Result<String> {
+    let text = read_utf8(path, MAX_BYTES, "is larger than 1 GiB: split it or cut it down")?;
+    if text.is_empty() { Err(Error::file(path, "is empty")) } else { Ok(text) }
+}
+
+/// The text of a file; a byte order mark is dropped. `too_large` is said of one of more than `most` bytes.
+pub(crate) fn read_utf8(path: &Path, most: u64, too_large: &str) -> Result<String> {
     let io = |e| Error::io(path, e);
-    let too_large = || Error::file(path, "is larger than 1 GiB: split it or cut it down");
     let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() > MAX_BYTES {
-        return Err(too_large());
+    if file.metadata().map_err(io)?.len() > most {
+        return Err(Error::file(path, too_large));
     }
     // What is no regular file says that it has no length, hence the second limit.
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large());
-    }
-    if bytes.is_empty() {
-        return Err(Error::file(path, "is empty"));
+    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::file(path, too_large));
     }
     let mut text = String::from_utf8(bytes).map_err(|e| {
         let offset = e.utf8_error().valid_up_to();
-        let line = line_at(e.as_bytes(), offset);
-        let message = format!("is not UTF-8 at byte {offset} (line {line}): convert it to UTF-8");
-        Error::file(path, message)
+        let message = format!("not UTF-8 at byte {offset} of the file: save it as UTF-8 text");
+        Error::line(path, line_at(e.as_bytes(), offset), message)
     })?;
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -334,18 +186,17 @@ fn read_text(path: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// The line, counted from 1, that holds the byte at `offset`.
-fn line_at(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes[..offset].iter().filter(|b| **b == b'\n').count()
+/// The line of byte `at`, from 1; the end of the text is on its last line.
+pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
+    let before = at.min(text.len().saturating_sub(1));
+    1 + text[..before].iter().filter(|b| **b == b'\n').count()
 }
 
 /// A finite number, or what is wrong with it.
 fn number(text: &str) -> Result<f32, String> {
     let text = text.trim();
     if ["", "?", "nan", "na", "null", "none"].contains(&text.to_ascii_lowercase().as_str()) {
-        return Err(format!(
-            "the value is missing (`{text}`): fill it in or leave it out"
-        ));
+        return Err(format!("the value is missing (`{text}`): fill it in or leave it out"));
     }
     match text.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),
@@ -358,16 +209,12 @@ fn number(text: &str) -> Result<f32, String> {
 fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let names: Vec<_> = names.into_iter().collect();
     let shown: Vec<_> = names.iter().take(20).map(AsRef::as_ref).collect();
-    let more = if names.len() > shown.len() {
-        ", ..."
-    } else {
-        ""
-    };
+    let more = if names.len() > shown.len() { ", ..." } else { "" };
     shown.join(", ") + more
 }
 
 /// The first name that is there twice.
-fn duplicate<T: AsRef<str>>(names: &[T]) -> Option<&str> {
+pub(crate) fn duplicate<T: AsRef<str>>(names: &[T]) -> Option<&str> {
     let mut seen = std::collections::HashSet::new();
     names.iter().map(AsRef::as_ref).find(|n| !seen.insert(*n))
 }
@@ -375,21 +222,28 @@ fn duplicate<T: AsRef<str>>(names: &[T]) -> Option<&str> {
 /// Channels and scales of feature inputs; an error where a model does not read features.
 fn input_features(input: &InputSchema) -> Result<(usize, &[Scale])> {
     match input {
-        InputSchema::Features {
-            channels, scales, ..
-        } => split::check_scales(*channels, scales).map(|()| (*channels, scales.as_slice())),
-        InputSchema::Tokens { .. } => Err(Error::Input(
-            "the model reads tokens, these data are numbers: give it data like those it was trained on".into(),
-        )),
+        InputSchema::Features { channels, scales, .. } => checked(*channels, scales),
+        InputSchema::Tokens { .. } => Err(mismatch()),
     }
 }
 
-/// An error for targets that are not of the kind that the model gives.
-fn wrong_target() -> Error {
+/// As [`input_features`], of targets.
+fn target_features(target: &TargetSchema) -> Result<(usize, &[Scale])> {
+    match target {
+        TargetSchema::Features { channels, scales, .. } => checked(*channels, scales),
+        TargetSchema::Class { .. } | TargetSchema::Tokens { .. } => Err(mismatch()),
+    }
+}
+
+fn checked(channels: usize, scales: &[Scale]) -> Result<(usize, &[Scale])> {
+    split::check_scales(channels, scales)?;
+    Ok((channels, scales))
+}
+
+/// An error for data that are not of the kind that a stored schema is about.
+fn mismatch() -> Error {
     Error::Input(
-        "the targets of these data are not of the kind that the model gives: \
-         use data like those it was trained on"
-            .into(),
+        "the model was trained on data of another kind: use data like those it was trained on".into(),
     )
 }
 
@@ -408,8 +262,7 @@ pub(crate) mod tests {
 
     /// A `[data]` table with `train`, `test` and further lines.
     pub fn config(format: &str, train: Option<&Path>, more: &str) -> DataConfig {
-        let mut config: DataConfig =
-            toml::from_str(&format!("format = \"{format}\"\n{more}")).unwrap();
+        let mut config: DataConfig = toml::from_str(&format!("format = \"{format}\"\n{more}")).unwrap();
         config.train = train.map(Into::into);
         config
     }
@@ -424,7 +277,8 @@ pub(crate) mod tests {
     }
 
     fn refused(format: &str, more: &str, mode: IoMode, key: &str) {
-        let train = Some(Path::new("train")).filter(|_| !["adding", "copy-memory"].contains(&format));
+        let train =
+            Some(Path::new("train")).filter(|_| !["adding", "copy-memory", "program"].contains(&format));
         match load(&config(format, train, more), mode, 0) {
             Err(Error::Config { key: found, .. }) => assert_eq!(found, key),
             other => panic!("expected an error at {key}: {:?}", other.map(|_| ())),
@@ -443,6 +297,7 @@ pub(crate) mod tests {
             ("adding", "train = \"x\"", IoMode::ManyToOne, "data.train"),
             ("adding", "test_fraction = 0.2", IoMode::ManyToOne, "data.test_fraction"),
             ("copy-memory", "window = 3", IoMode::ManyToMany, "data.window"),
+            ("program", "window = 3", IoMode::ManyToMany, "data.window"),
         ];
         for (format, more, mode, key) in cases {
             if key == "data.train" {
@@ -458,7 +313,7 @@ pub(crate) mod tests {
     fn missing_train_is_refused() {
         for format in ["ts", "csv"] {
             let config = config(format, None, "");
-            assert_says(load(&config, IoMode::ManyToOne, 0), &["data.train", "name it"]);
+            assert_says(load(&config, IoMode::ManyToOne, 0), &["data.train", "write its path"]);
         }
     }
 
@@ -483,6 +338,7 @@ pub(crate) mod tests {
     #[test]
     fn columns_named_twice_are_refused() {
         refused("csv", "columns = [\"a\", \"a\"]", IoMode::ManyToOne, "data.columns");
+        refused("csv", "targets = [\"a\", \"a\"]", IoMode::ManyToOne, "data.targets");
     }
 
     #[test]
@@ -497,32 +353,62 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn programs_data_is_not_read() {
+        for mode in [IoMode::OneToMany, IoMode::EncoderDecoder, IoMode::ManyToOne] {
+            refused("program", "", mode, "data.format");
+        }
+        let config = config("program", None, "");
+        let schema = Schema {
+            input: InputSchema::Tokens { vocabulary: vec!["a".into()] },
+            target: TargetSchema::Tokens { labels: vec!["a".into()] },
+        };
+        let file = Some(Path::new("x"));
+        for path in [None, file] {
+            let result = load_split(&config, IoMode::ManyToOne, &schema, path, 0);
+            assert_says(result, &["data.format", "a program gives"]);
+        }
+    }
+
+    #[test]
+    fn checks_come_before_a_stored_schema_and_another_file() {
+        let config = config("ts", Some(Path::new("x")), "window = 3");
+        let schema = Schema {
+            input: InputSchema::Tokens { vocabulary: vec!["a".into()] },
+            target: TargetSchema::Tokens { labels: vec!["a".into()] },
+        };
+        let result = load_split(&config, IoMode::ManyToOne, &schema, Some(Path::new("y")), 0);
+        assert_says(result, &["data.window", "no effect on `ts` data"]);
+    }
+
+    #[test]
+    fn lines_are_counted_from_1_and_the_end_is_on_the_last() {
+        for (text, at, line) in
+            [("", 0, 1), ("a\nb\n", 1, 1), ("a\nb\n", 2, 2), ("a\nb\n", 4, 2), ("a", 9, 1)]
+        {
+            assert_eq!(line_at(text.as_bytes(), at), line, "{text:?} {at}");
+        }
+    }
+
+    #[test]
     fn empty_file_is_refused() {
-        assert_says(read_text(file("").path()), &["is empty"]);
+        for text in ["", "\u{feff}"] {
+            assert_says(read_text(file(text).path()), &["is empty"]);
+        }
     }
 
     #[test]
     fn missing_file_is_an_io_error() {
-        assert!(matches!(
-            read_text(Path::new("/nowhere/at/all")),
-            Err(Error::Io { .. })
-        ));
+        assert!(matches!(read_text(Path::new("/nowhere/at/all")), Err(Error::Io { .. })));
     }
 
     #[test]
     fn folder_is_an_io_error() {
-        assert!(matches!(
-            read_text(&std::env::temp_dir()),
-            Err(Error::Io { .. })
-        ));
+        assert!(matches!(read_text(&std::env::temp_dir()), Err(Error::Io { .. })));
     }
 
     #[test]
     fn not_utf_8_is_refused_with_its_place() {
-        assert_says(
-            read_text(file(b"ab\nc\xffd").path()),
-            &["UTF-8", "byte 4", "line 2"],
-        );
+        assert_says(read_text(file(b"ab\nc\xffd").path()), &[":2: ", "UTF-8", "byte 4"]);
     }
 
     #[test]

@@ -73,34 +73,28 @@ pub(super) fn windows(
 }
 
 /// Mean and deviation of each channel over all rows of `parts`; a constant channel gets deviation 1.
-pub(super) fn scales<'a>(
-    parts: impl Iterator<Item = &'a [f32]> + Clone,
-    channels: usize,
-) -> Vec<Scale> {
+pub(super) fn scales<'a>(parts: impl Iterator<Item = &'a [f32]> + Clone, channels: usize) -> Vec<Scale> {
     let rows = parts.flat_map(|part| part.chunks_exact(channels));
     let n = rows.clone().count().max(1) as f64;
     let mut means = vec![0.0f64; channels];
     for row in rows.clone() {
         for (mean, value) in means.iter_mut().zip(row) {
-            *mean += f64::from(*value) / n;
+            *mean += f64::from(*value);
         }
     }
+    // Dividing once keeps the mean of equal values exact, so that a constant channel has variance 0.
+    means.iter_mut().for_each(|mean| *mean /= n);
     let mut variances = vec![0.0f64; channels];
-    for row in rows.clone() {
+    for row in rows {
         for ((variance, mean), value) in variances.iter_mut().zip(&means).zip(row) {
             *variance += (f64::from(*value) - mean).powi(2) / n;
         }
     }
-    // A mean of equal values can be off by its last bits: compare the values themselves.
-    let first: Vec<f32> = rows.clone().next().unwrap_or_default().to_vec();
-    let constant = |c: usize| rows.clone().all(|row| row[c] == first[c]);
-    (0..channels)
-        .map(|c| {
-            let std = variances[c].sqrt() as f32;
-            let std = if std.is_normal() && !constant(c) { std } else { 1.0 };
-            Scale { mean: means[c] as f32, std }
-        })
-        .collect()
+    let scale = |(mean, variance): (f64, f64)| {
+        let std = variance.sqrt() as f32;
+        Scale { mean: mean as f32, std: if std.is_normal() { std } else { 1.0 } }
+    };
+    means.into_iter().zip(variances).map(scale).collect()
 }
 
 /// Refuses scales, read from a file, that cannot be those of `channels` channels.
@@ -171,6 +165,9 @@ mod tests {
         assert_eq!(at(0..4, (2, 2, 1)).unwrap(), [0]);
         assert!(at(5..5, (2, 2, 1)).unwrap().is_empty());
         assert_says(at(0..3, (2, 2, 1)), &["3 rows", "need 4"]);
+        assert_says(at(0..3, (usize::MAX, 2, 1)), &["3 rows"]);
+        assert_says(at(0..3, (2, usize::MAX, 1)), &["3 rows"]);
+        assert!(at(3..3, (usize::MAX, usize::MAX, 1)).unwrap().is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::sample::{InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
 use super::vocabulary::Vocabulary;
-use super::{Source, line_at, read_text, split, wrong_target};
+use super::{DEFAULT_WINDOW, Source, line_at, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use std::ops::Range;
@@ -25,7 +25,7 @@ impl Source for Text {
         Ok(Self {
             path: path.into(),
             text: read_text(path)?,
-            window: config.window.unwrap_or(64),
+            window: config.window.unwrap_or(DEFAULT_WINDOW),
         })
     }
 
@@ -42,38 +42,27 @@ impl Source for Text {
         let vocabulary = Vocabulary::of_characters(&self.text[train.clone()])
             .map_err(|e| Error::file(&self.path, e.to_string()))?;
         Ok(Schema {
-            input: InputSchema::Tokens {
-                vocabulary: vocabulary.tokens().into(),
-            },
-            target: TargetSchema::Tokens {
-                labels: vocabulary.into(),
-            },
+            input: InputSchema::Tokens { vocabulary: vocabulary.tokens().into() },
+            target: TargetSchema::Tokens { labels: vocabulary.into() },
         })
     }
 
     fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
         let vocabulary = match (&schema.input, &schema.target) {
-            (InputSchema::Tokens { vocabulary }, TargetSchema::Tokens { labels })
-                if vocabulary == labels =>
-            {
+            (InputSchema::Tokens { vocabulary }, TargetSchema::Tokens { labels }) if vocabulary == labels => {
                 Vocabulary::try_from(vocabulary.clone())?
             }
-            _ => return Err(wrong_target()),
+            _ => return Err(mismatch()),
         };
-        let tokens = vocabulary
-            .encode_characters(&self.text[part.clone()])
-            .map_err(|(at, message)| {
-                let line = line_at(self.text.as_bytes(), part.start + at);
-                Error::line(&self.path, line, message)
-            })?;
+        let tokens = vocabulary.encode_characters(&self.text[part.clone()]).map_err(|(at, message)| {
+            let line = line_at(self.text.as_bytes(), part.start + at);
+            Error::line(&self.path, line, message)
+        })?;
         let shape = (self.window, 1, self.window);
         let starts = split::windows(&self.path, &(0..tokens.len()), shape, "characters")?;
         let sample = |start| {
             let run = |from| tokens[from..from + self.window].to_vec();
-            Sample {
-                input: SampleInput::Tokens(run(start)),
-                target: SampleTarget::Tokens(run(start + 1)),
-            }
+            Sample { input: SampleInput::Tokens(run(start)), target: SampleTarget::Tokens(run(start + 1)) }
         };
         Ok(starts.into_iter().map(sample).collect())
     }

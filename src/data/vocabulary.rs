@@ -43,8 +43,7 @@ impl Vocabulary {
 
     /// The numbers of the characters of `text`.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_characters(text)
-            .map_err(|(_, message)| Error::Input(message))
+        self.encode_characters(text).map_err(|(_, message)| Error::Input(message))
     }
 
     /// As [`Self::encode`]; an error comes with the byte where the unknown character begins.
@@ -70,10 +69,7 @@ impl Vocabulary {
             .map(|id| {
                 let token = self.tokens.get(*id as usize).map(String::as_str);
                 token.ok_or_else(|| {
-                    Error::Input(format!(
-                        "there is no token {id} in a vocabulary of {}",
-                        self.len()
-                    ))
+                    Error::Input(format!("there is no token {id} in a vocabulary of {}", self.len()))
                 })
             })
             .collect()

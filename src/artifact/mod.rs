@@ -1,0 +1,219 @@
+//! Model folders: what a trained model is on disk, how it is written whole or not at all, and how
+//! it is read without trust.
+//!
+//! | file | what |
+//! |---|---|
+//! | `manifest.json` | [`Manifest`]: format version, what wrote it, which record |
+//! | `config.toml` | the resolved configuration |
+//! | `schema.json` | labels, vocabulary, scales: [`Schema`] |
+//! | `record.mpk`, `.bin` or `.safetensors` | the weights |
+//! | `scores.json` | [`Score`]s |
+//! | `README.md` | the card, in the zoo |
+
+mod record;
+
+pub use record::{NamedTensor, RecordFormat, named_tensors};
+
+use crate::config::Config;
+use crate::data::Schema;
+use crate::error::{Error, Result};
+use crate::kernel::RecurrentBackend;
+use crate::model::Model;
+use crate::train::Score;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The format of model folders that this version writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// Bytes of the largest text file in a model folder.
+const MAX_TEXT: u64 = 64 << 20;
+
+/// What a model folder says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Format version of the folder.
+    pub format: u32,
+    /// The model's name.
+    pub name: String,
+    /// Version of this crate that wrote it.
+    pub rnn_zoo: String,
+    /// Version of burn that wrote it.
+    pub burn: String,
+    /// The record's format.
+    pub record: RecordFormat,
+    /// Parameters.
+    pub parameters: usize,
+    /// Seed of its training.
+    pub seed: u64,
+    /// The epoch it is from.
+    pub epoch: usize,
+    /// Backend and device it was trained on.
+    pub trained_on: String,
+}
+
+impl Manifest {
+    /// Of a model just trained.
+    pub fn new(config: &Config, parameters: usize, epoch: usize, trained_on: String) -> Self {
+        Self {
+            format: FORMAT,
+            name: config.name.clone(),
+            rnn_zoo: env!("CARGO_PKG_VERSION").into(),
+            burn: "0.21.0".into(),
+            record: RecordFormat::Mpk,
+            parameters,
+            seed: config.train.seed,
+            epoch,
+            trained_on,
+        }
+    }
+}
+
+/// All of a model folder but its weights.
+#[derive(Clone, Debug)]
+pub struct ModelFolder {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What the model is and how it was trained.
+    pub config: Config,
+    /// How its data is read.
+    pub schema: Schema,
+    /// How well it did.
+    pub scores: Vec<Score>,
+}
+
+/// Writes a model folder that was not there before: it appears whole, or not at all.
+///
+/// # Errors
+/// If `folder` exists, or the system refuses.
+pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &Model<B>) -> Result<()> {
+    if folder.exists() {
+        return Err(Error::file(folder, "exists already, and nothing is overwritten: name another folder"));
+    }
+    let parent = match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+    let draft = tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
+    let write = |name: &str, bytes: &[u8]| write_file(&draft.path().join(name), bytes);
+    write("manifest.json", &json(&contents.manifest))?;
+    write("config.toml", contents.config.to_toml().as_bytes())?;
+    write("schema.json", &json(&contents.schema))?;
+    write("scores.json", &json(&contents.scores))?;
+    let format = contents.manifest.record;
+    write(&format.file_name(), &record::encode(model, format)?)?;
+    let draft = draft.keep();
+    fs::rename(&draft, folder).map_err(|e| {
+        fs::remove_dir_all(&draft).ok();
+        Error::io(folder, e)
+    })?;
+    sync(parent)
+}
+
+/// Reads a model folder, or the one inside a run folder, but not its weights.
+///
+/// # Errors
+/// What is missing, damaged, or of a newer format.
+pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
+    let inside = folder.join("model");
+    let folder = if !folder.join("manifest.json").exists() && inside.join("manifest.json").exists() {
+        inside
+    } else {
+        folder.to_path_buf()
+    };
+    if !folder.is_dir() {
+        return Err(Error::file(&folder, "is not a folder: name a model folder, as in models/speaker, or a run"));
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let path = folder.join("manifest.json");
+    if !path.exists() {
+        return Err(Error::file(&folder, "has no manifest.json: it is not a model folder"));
+    }
+    let text = read_text(&path)?;
+    let Version { format } = parse(&path, &text)?;
+    if format > FORMAT {
+        return Err(Error::file(
+            &path,
+            format!("is of format {format}, and this version reads up to {FORMAT}: use a newer rnn-zoo"),
+        ));
+    }
+    let manifest: Manifest = parse(&path, &text)?;
+    let read = |name: &str| -> Result<(PathBuf, String)> {
+        let path = folder.join(name);
+        let text = read_text(&path)?;
+        Ok((path, text))
+    };
+    let (path, text) = read("config.toml")?;
+    let config = Config::from_toml(&text, &path, &[])?;
+    let (path, text) = read("schema.json")?;
+    let schema: Schema = parse(&path, &text)?;
+    let (path, text) = read("scores.json")?;
+    let scores: Vec<Score> = parse(&path, &text)?;
+    Ok((folder, ModelFolder { manifest, config, schema, scores }))
+}
+
+/// Reads a model folder whole.
+///
+/// # Errors
+/// See [`open`]; and a record that is damaged or of another architecture.
+pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(ModelFolder, Model<B>)> {
+    let (folder, contents) = open(folder)?;
+    let mut config = contents.config.model.clone();
+    crate::model::resolve(&mut config, &contents.schema)
+        .map_err(|e| Error::file(folder.join("config.toml"), format!("does not fit schema.json: {e}")))?;
+    let model = Model::new(&config, 0, device)?;
+    let path = folder.join(contents.manifest.record.file_name());
+    let model = record::load(model, &path, contents.manifest.record)?;
+    Ok((contents, model))
+}
+
+/// Writes a file so that it is there whole, or as it was before.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+    let io = |e| Error::io(path, e);
+    let mut draft = tempfile::NamedTempFile::new_in(parent).map_err(io)?;
+    draft.write_all(bytes).map_err(io)?;
+    draft.as_file().sync_all().map_err(io)?;
+    draft.persist(path).map_err(|e| io(e.error))?;
+    sync(parent)
+}
+
+/// Puts a folder's entries on disk.
+fn sync(folder: &Path) -> Result<()> {
+    // Only Unix lets a folder be opened and synced.
+    if cfg!(unix) {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))?;
+    }
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("plain data becomes JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = read_bytes(path, MAX_TEXT)?;
+    String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8: it is damaged"))
+}
+
+fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let size = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+    if size > limit {
+        return Err(Error::file(path, format!("has {size} bytes, more than the {limit} that are read")));
+    }
+    fs::read(path).map_err(|e| Error::io(path, e))
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::line(path, e.line(), format!("{e}: the file is damaged")))
+}

@@ -1,0 +1,300 @@
+//! Weights on disk, in burn's record formats and in safetensors.
+//!
+//! Whatever the format, a record becomes a list of named tensors first, is held against the model's
+//! own names and shapes, and only then touches the model: burn's loaders check neither.
+
+use super::read_bytes;
+use crate::error::{Error, Result};
+use crate::kernel::RecurrentBackend;
+use crate::model::Model;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::record::{BinBytesRecorder, BurnRecord, FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Bytes, DType, Tensor, TensorData};
+use rmpv::Value;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Bytes of the largest record.
+const MAX_RECORD: u64 = 16 << 30;
+
+/// How weights are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordFormat {
+    /// burn's named MessagePack.
+    Mpk,
+    /// burn's bincode.
+    Bin,
+    /// safetensors, with the module's own names.
+    Safetensors,
+}
+
+impl RecordFormat {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Mpk, Self::Bin, Self::Safetensors];
+
+    /// Its name: that of `--format`, and the file's extension.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mpk => "mpk",
+            Self::Bin => "bin",
+            Self::Safetensors => "safetensors",
+        }
+    }
+
+    /// The record's name in a model folder.
+    pub fn file_name(self) -> String {
+        format!("record.{}", self.name())
+    }
+}
+
+/// A tensor of a model or a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// Its place in the model: `stack.layers.0.weight_ih`.
+    pub name: String,
+    /// Its values.
+    pub data: TensorData,
+}
+
+/// The weights of a model, in their order.
+pub fn named_tensors<B: Backend>(model: &Model<B>) -> Vec<NamedTensor> {
+    struct Collect {
+        path: Place,
+        tensors: Vec<NamedTensor>,
+    }
+    impl<B: Backend> ModuleVisitor<B> for Collect {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.tensors.push(NamedTensor { name: self.path.name(), data: param.val().into_data() });
+        }
+    }
+    let mut collect = Collect { path: Place::default(), tensors: Vec::new() };
+    model.visit(&mut collect);
+    collect.tensors
+}
+
+/// Where a visit stands. The first part is the model's kind, which the configuration knows.
+#[derive(Default)]
+struct Place(Vec<String>);
+
+impl Place {
+    fn enter(&mut self, name: &str) {
+        self.0.push(name.into());
+    }
+
+    fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    fn name(&self) -> String {
+        self.0[1..].join(".")
+    }
+}
+
+/// The record of a model.
+pub(super) fn encode<B: RecurrentBackend>(model: &Model<B>, format: RecordFormat) -> Result<Vec<u8>> {
+    let burn = |e: burn::record::RecorderError| Error::Input(format!("the record cannot be written: {e}"));
+    let record = || model.clone().into_record();
+    match format {
+        RecordFormat::Mpk => {
+            Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record(), ()).map_err(burn)
+        }
+        RecordFormat::Bin => {
+            Recorder::<B>::record(&BinBytesRecorder::<FullPrecisionSettings>::new(), record(), ()).map_err(burn)
+        }
+        RecordFormat::Safetensors => {
+            let tensors: Vec<NamedTensor> = named_tensors(model)
+                .into_iter()
+                .map(|t| NamedTensor { name: t.name, data: t.data.convert::<f32>() })
+                .collect();
+            let views = tensors.iter().map(|t| {
+                let view = TensorView::new(Dtype::F32, t.data.shape.to_vec(), t.data.as_bytes());
+                (t.name.as_str(), view.expect("a tensor's bytes are those of its shape"))
+            });
+            safetensors::serialize(views, None)
+                .map_err(|e| Error::Input(format!("the record cannot be written: {e}")))
+        }
+    }
+}
+
+/// `model` with the weights of a record; itself untouched where the record does not fit.
+pub(super) fn load<B: RecurrentBackend>(model: Model<B>, path: &Path, format: RecordFormat) -> Result<Model<B>> {
+    let bytes = read_bytes(path, MAX_RECORD)?;
+    let tensors = match format {
+        RecordFormat::Mpk => decode_mpk(&bytes),
+        RecordFormat::Bin => decode_bin::<B>(bytes),
+        RecordFormat::Safetensors => decode_safetensors(&bytes),
+    }
+    .map_err(|message| Error::file(path, format!("{message}: the record is damaged or of another kind")))?;
+    apply(model, tensors).map_err(|message| Error::file(path, message))
+}
+
+type Decoded = Result<BTreeMap<String, TensorData>, String>;
+
+fn decode_mpk(bytes: &[u8]) -> Decoded {
+    let mut rest = bytes;
+    let value = rmpv::decode::read_value(&mut rest).map_err(|e| format!("it is not MessagePack ({e})"))?;
+    if !rest.is_empty() {
+        return Err(format!("{} bytes follow its end", rest.len()));
+    }
+    let item = entry(&value, "item").ok_or("it has no `item`")?;
+    tensors_of(item)
+}
+
+fn decode_bin<B: RecurrentBackend>(bytes: Vec<u8>) -> Decoded {
+    type Item<B> = <<Model<B> as Module<B>>::Record as Record<B>>::Item<FullPrecisionSettings>;
+    let mut bytes = bytes;
+    let recorder = BinBytesRecorder::<FullPrecisionSettings>::new();
+    let record: BurnRecord<Item<B>, B> =
+        Recorder::<B>::load_item(&recorder, &mut bytes).map_err(|e| format!("it cannot be read ({e})"))?;
+    let value = rmpv::ext::to_value(&record.item).map_err(|e| format!("it cannot be read ({e})"))?;
+    tensors_of(&value)
+}
+
+fn decode_safetensors(bytes: &[u8]) -> Decoded {
+    let file = safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
+    file.iter()
+        .map(|(name, view)| {
+            let dtype = match view.dtype() {
+                Dtype::F64 => DType::F64,
+                Dtype::F32 => DType::F32,
+                Dtype::F16 => DType::F16,
+                Dtype::BF16 => DType::BF16,
+                other => return Err(format!("`{name}` is of type {other:?}, not of a float type")),
+            };
+            Ok((name.to_string(), floats(name, view.data().to_vec(), view.shape().to_vec(), dtype)?))
+        })
+        .collect()
+}
+
+/// The tensors of a record of burn's: maps and lists with parameters as leaves.
+fn tensors_of(item: &Value) -> Decoded {
+    let Value::Map(kinds) = item else { return Err("its item is not a model".into()) };
+    let mut tensors = BTreeMap::new();
+    for (_, model) in kinds {
+        walk(model, &mut Vec::new(), &mut tensors)?;
+    }
+    Ok(tensors)
+}
+
+fn walk(value: &Value, path: &mut Vec<String>, tensors: &mut BTreeMap<String, TensorData>) -> Result<(), String> {
+    match value {
+        Value::Map(entries) => match entry(value, "param") {
+            Some(param) if entry(value, "id").is_some() => {
+                let name = path.join(".");
+                let data = leaf(&name, param)?;
+                if tensors.insert(name.clone(), data).is_some() {
+                    return Err(format!("`{name}` is there twice"));
+                }
+                Ok(())
+            }
+            _ => entries.iter().try_for_each(|(key, value)| {
+                path.push(key.as_str().ok_or("it has a key that is not text")?.into());
+                let walked = walk(value, path, tensors);
+                path.pop();
+                walked
+            }),
+        },
+        Value::Array(values) => values.iter().enumerate().try_for_each(|(k, value)| {
+            path.push(k.to_string());
+            let walked = walk(value, path, tensors);
+            path.pop();
+            walked
+        }),
+        // Constants and absent parts.
+        _ => Ok(()),
+    }
+}
+
+fn entry<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    value.as_map()?.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, v)| v)
+}
+
+/// A serialised [`TensorData`].
+fn leaf(name: &str, value: &Value) -> Result<TensorData, String> {
+    let field = |key: &str| entry(value, key).ok_or_else(|| format!("`{name}` has no `{key}`"));
+    let bytes = match field("bytes")? {
+        Value::Binary(bytes) => bytes.clone(),
+        Value::Array(values) => {
+            let bytes: Option<Vec<u8>> = values.iter().map(|v| v.as_u64().and_then(|v| v.try_into().ok())).collect();
+            bytes.ok_or_else(|| format!("the bytes of `{name}` are not bytes"))?
+        }
+        _ => return Err(format!("the bytes of `{name}` are not bytes")),
+    };
+    let shape = field("shape")?.as_array().and_then(|dims| {
+        dims.iter().map(|d| d.as_u64().and_then(|d| d.try_into().ok())).collect::<Option<Vec<usize>>>()
+    });
+    let shape = shape.ok_or_else(|| format!("`{name}` has no proper shape"))?;
+    let dtype = match field("dtype")?.as_str() {
+        Some("F64") => DType::F64,
+        Some("F32") => DType::F32,
+        Some("F16") => DType::F16,
+        Some("BF16") => DType::BF16,
+        _ => return Err(format!("`{name}` is not of a float type")),
+    };
+    floats(name, bytes, shape, dtype)
+}
+
+/// Bytes as f32, after their number was held against the shape.
+fn floats(name: &str, bytes: Vec<u8>, shape: Vec<usize>, dtype: DType) -> Result<TensorData, String> {
+    let expected = shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d));
+    if expected != Some(bytes.len()) {
+        return Err(format!("`{name}` of shape {shape:?} has {} bytes", bytes.len()));
+    }
+    Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape, dtype).convert::<f32>())
+}
+
+fn apply<B: RecurrentBackend>(model: Model<B>, mut tensors: BTreeMap<String, TensorData>) -> Result<Model<B>, String> {
+    let mut wrong = Vec::new();
+    let mut taken = BTreeMap::new();
+    for own in named_tensors(&model) {
+        match tensors.remove(&own.name) {
+            None => wrong.push(format!("{} is missing", own.name)),
+            Some(data) if data.shape != own.data.shape => {
+                let (is, wants) = (data.shape.to_vec(), own.data.shape.to_vec());
+                wrong.push(format!("{} is {is:?}, the model's is {wants:?}", own.name));
+            }
+            Some(data) => {
+                taken.insert(own.name, data);
+            }
+        }
+    }
+    wrong.extend(tensors.into_keys().map(|name| format!("{name} is left over")));
+    if !wrong.is_empty() {
+        let more = wrong.len().saturating_sub(4);
+        wrong.truncate(4);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        return Err(format!("holds another architecture than config.toml describes: {}{more}", wrong.join("; ")));
+    }
+    Ok(model.map(&mut Apply { path: Place::default(), tensors: taken }))
+}
+
+struct Apply {
+    path: Place,
+    tensors: BTreeMap<String, TensorData>,
+}
+
+impl<B: Backend> ModuleMapper<B> for Apply {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let data = self.tensors.remove(&self.path.name()).expect("every name was checked");
+        let (id, device): (ParamId, _) = (param.id, param.val().device());
+        param.transform_for_load(Tensor::from_data(data, &device), id)
+    }
+}

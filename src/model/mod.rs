@@ -1,0 +1,210 @@
+//! The models: what is built of recurrent stacks, in every I/O mode.
+//!
+//! Axes: B batch, T time, S source time, D features in, O features out, V vocabulary.
+
+mod encoder_decoder;
+mod loss;
+mod pooling;
+mod sequence;
+
+pub use encoder_decoder::{END, EncoderDecoder};
+pub use loss::Objective;
+pub use pooling::AttentionPooling;
+pub use sequence::SequenceModel;
+
+use crate::config::{CellKind, Feedback, GruReset, HiddenActivation, IoMode, ModelConfig};
+use crate::data::{Batch, Input, InputSchema, Schema, Target, TargetSchema};
+use crate::error::{Error, Result};
+use crate::kernel::{Cell, RecurrentBackend};
+use crate::recurrent::{Init, RecurrentStackConfig, RecurrentState};
+use burn::module::{Module, Param};
+use burn::nn::{Embedding, Linear};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+/// Any model of the zoo.
+#[derive(Module, Debug)]
+pub enum Model<B: Backend> {
+    /// One stack: every mode but encoder–decoder.
+    Sequence(SequenceModel<B>),
+    /// Two stacks: one reads, one writes.
+    EncoderDecoder(EncoderDecoder<B>),
+}
+
+/// What a model gives when it runs on its own.
+#[derive(Clone, Debug)]
+pub struct Prediction<B: Backend> {
+    /// The head's output: `[B, T, O]`, or `[B, 1, O]` where a sequence has one answer.
+    pub output: Tensor<B, 3>,
+    /// Valid steps of each output; `None`: all.
+    pub lengths: Option<Vec<usize>>,
+    /// The (reading) stack's final state.
+    pub state: RecurrentState<B>,
+}
+
+impl<B: RecurrentBackend> Model<B> {
+    /// Builds the model that `config` describes, its weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the configuration contradicts itself or leaves sizes open.
+    pub fn new(config: &ModelConfig, seed: u64, device: &B::Device) -> Result<Self> {
+        config.check()?;
+        let mut init = Init::new(seed);
+        Ok(match config.mode {
+            IoMode::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::new(config, &mut init, device)?),
+            _ => Self::Sequence(SequenceModel::new(config, &mut init, device)?),
+        })
+    }
+
+    /// The configuration it was built from.
+    pub fn config(&self) -> &ModelConfig {
+        match self {
+            Self::Sequence(model) => model.config(),
+            Self::EncoderDecoder(model) => model.config(),
+        }
+    }
+
+    /// The output for a batch whose answers are known: where a model reads its own output, it
+    /// reads the true one instead (teacher forcing). `[B, T, O]`.
+    pub fn forward(&self, batch: &Batch<B>) -> Tensor<B, 3> {
+        let lengths = batch.input_lengths.as_deref();
+        match self {
+            Self::Sequence(model) if model.config().mode == IoMode::OneToMany => {
+                model.forward_given(batch.input.clone(), &batch.target)
+            }
+            Self::Sequence(model) => model.forward(batch.input.clone(), lengths, None).output,
+            Self::EncoderDecoder(model) => match &batch.target {
+                Target::Classes(target) => model.forward_given(batch.input.clone(), lengths, target.clone()),
+                Target::Features(_) => panic!("an encoder-decoder model writes tokens"),
+            },
+        }
+    }
+
+    /// The output for new input, without knowing the answer.
+    ///
+    /// `n_steps` bounds what a one-to-many or encoder-decoder model writes; `None`: its
+    /// `max_steps`.
+    ///
+    /// # Panics
+    /// If shapes do not fit the model, or `n_steps` is needed and not known.
+    pub fn predict(
+        &self,
+        input: Input<B>,
+        lengths: Option<&[usize]>,
+        state: Option<RecurrentState<B>>,
+        n_steps: Option<usize>,
+    ) -> Prediction<B> {
+        let steps = || n_steps.or(self.config().max_steps).expect("the steps to write: `max_steps`");
+        match self {
+            Self::Sequence(model) if model.config().mode == IoMode::OneToMany => model.generate(input, state, steps()),
+            Self::Sequence(model) => model.forward(input, lengths, state),
+            Self::EncoderDecoder(model) => model.decode(input, lengths, steps()),
+        }
+    }
+}
+
+/// Fills in the sizes that the data knows, and refuses those that contradict it.
+///
+/// # Errors
+/// [`Error::Config`] naming the key and both sizes.
+pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
+    fn agree(slot: &mut Option<usize>, key: &str, data: usize) -> Result<()> {
+        match *slot {
+            Some(size) if size != data => Err(Error::config(
+                format!("model.{key}"),
+                format!("is {size}, but the data has {data}: leave it out, or write {data}"),
+            )),
+            _ => {
+                *slot = Some(data);
+                Ok(())
+            }
+        }
+    }
+    match &schema.input {
+        InputSchema::Features { channels, .. } => agree(&mut config.d_input, "d_input", *channels)?,
+        InputSchema::Tokens { vocabulary } => agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?,
+    }
+    match &schema.target {
+        TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
+            agree(&mut config.d_output, "d_output", labels.len())?;
+            if config.mode == IoMode::OneToMany {
+                config.feedback.get_or_insert(Feedback::Class);
+            }
+        }
+        TargetSchema::Features { channels, .. } => agree(&mut config.d_output, "d_output", *channels)?,
+    }
+    config.check()
+}
+
+/// The cell that the configuration describes.
+pub fn cell(config: &ModelConfig) -> Cell {
+    match config.cell {
+        CellKind::Rnn => match config.hidden_activation.unwrap_or_default() {
+            HiddenActivation::Tanh => Cell::RnnTanh,
+            HiddenActivation::Relu => Cell::RnnRelu,
+        },
+        CellKind::Lstm => Cell::Lstm,
+        CellKind::Gru => match config.reset.unwrap_or_default() {
+            GruReset::After => Cell::GruAfter,
+            GruReset::Before => Cell::GruBefore,
+        },
+    }
+}
+
+fn stack_config(config: &ModelConfig, d_input: usize, bidirectional: bool) -> RecurrentStackConfig {
+    RecurrentStackConfig {
+        cell: cell(config),
+        d_input,
+        d_hidden: config.d_hidden,
+        n_layers: config.n_layers,
+        bias: config.bias,
+        bidirectional,
+        merge: config.merge,
+        dropout: config.dropout,
+        initialization: config.initialization,
+        forget_bias: config.forget_bias,
+    }
+}
+
+/// Features that the stack reads of the model's own input, D.
+fn d_features(config: &ModelConfig) -> Result<usize> {
+    config.d_embedding.or(config.d_input).ok_or_else(|| {
+        Error::config("model.d_input", "is not known: write the input's features, or `vocabulary` and `d_embedding`")
+    })
+}
+
+fn embedding<B: Backend>(
+    rows: usize,
+    d: usize,
+    init: &mut Init,
+    device: &B::Device,
+) -> Embedding<B> {
+    Embedding { weight: init.normal([rows, d], device) }
+}
+
+/// A token model's embedding; none where the input is features.
+fn input_embedding<B: Backend>(config: &ModelConfig, init: &mut Init, device: &B::Device) -> Result<Option<Embedding<B>>> {
+    let Some(d) = config.d_embedding else { return Ok(None) };
+    let rows = config.vocabulary.ok_or_else(|| {
+        Error::config("model.vocabulary", "is not known: write the number of tokens that the model reads")
+    })?;
+    Ok(Some(embedding(rows, d, init, device)))
+}
+
+fn linear<B: Backend>(d_input: usize, d_output: usize, bias: bool, init: &mut Init, device: &B::Device) -> Linear<B> {
+    let bound = (d_input as f64).powf(-0.5);
+    Linear {
+        weight: init.uniform([d_input, d_output], bound, device),
+        bias: bias.then(|| -> Param<Tensor<B, 1>> { init.uniform([d_output], bound, device) }),
+    }
+}
+
+/// Tokens through the embedding, features as they are: `[B, T, D]`.
+fn embed<B: Backend>(embedding: Option<&Embedding<B>>, input: Input<B>) -> Tensor<B, 3> {
+    match (embedding, input) {
+        (Some(embedding), Input::Tokens(tokens)) => embedding.forward(tokens),
+        (None, Input::Features(features)) => features,
+        (Some(_), Input::Features(_)) => panic!("a token model reads tokens [B, T], not features"),
+        (None, Input::Tokens(_)) => panic!("a feature model reads features [B, T, D], not tokens"),
+    }
+}

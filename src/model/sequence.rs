@@ -1,0 +1,147 @@
+//! One stack between an input and a head, in every mode that needs no second stack.
+
+use super::pooling::{AttentionPooling, pool};
+use super::{Prediction, d_features, embed, input_embedding, linear, stack_config};
+use crate::config::{Feedback, IoMode, ModelConfig, OutputActivation, Pooling};
+use crate::data::{Input, Target};
+use crate::error::Result;
+use crate::kernel::RecurrentBackend;
+use crate::recurrent::{Init, RecurrentStack, RecurrentState};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Embedding, Linear};
+use burn::tensor::activation::{relu, sigmoid, softmax};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor};
+
+/// Features or embedded tokens, a stack, and a head `y = g(W h + b)`.
+///
+/// * one-to-one, many-to-many: the head at every step.
+/// * many-to-one: the head on the pooled sequence.
+/// * one-to-many: at every step the stack reads the input beside its own last output (zeros at
+///   first; for classes the most probable one, one-hot), and the head writes the next.
+#[derive(Module, Debug)]
+pub struct SequenceModel<B: Backend> {
+    embedding: Option<Embedding<B>>,
+    /// The recurrent part.
+    pub stack: RecurrentStack<B>,
+    attention: Option<AttentionPooling<B>>,
+    dropout: Dropout,
+    head: Option<Linear<B>>,
+    #[module(skip)]
+    config: ModelConfig,
+}
+
+impl<B: RecurrentBackend> SequenceModel<B> {
+    pub(super) fn new(config: &ModelConfig, init: &mut Init, device: &B::Device) -> Result<Self> {
+        let mut d_input = d_features(config)?;
+        let mut stack = stack_config(config, d_input, config.bidirectional);
+        let d_output = config.d_output.unwrap_or(stack.d_output());
+        if config.mode == IoMode::OneToMany {
+            d_input += d_output;
+            stack.d_input = d_input;
+        }
+        let embedding = input_embedding(config, init, device)?;
+        let attention = config.pooling == Some(Pooling::Attention);
+        Ok(Self {
+            embedding,
+            attention: attention.then(|| AttentionPooling::new(stack.d_output(), init, device)),
+            dropout: DropoutConfig::new(config.head_dropout).init(),
+            head: config.d_output.map(|d| linear(stack.d_output(), d, config.bias, init, device)),
+            stack: stack.init(init, device),
+            config: config.clone(),
+        })
+    }
+
+    /// The configuration it was built from.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Runs over whole sequences: every mode but one-to-many.
+    ///
+    /// # Shapes
+    /// * input: `[B, T, D]`, or tokens `[B, T]`
+    /// * output: `[B, T, O]`; many-to-one: `[B, 1, O]`
+    pub fn forward(&self, input: Input<B>, lengths: Option<&[usize]>, state: Option<RecurrentState<B>>) -> Prediction<B> {
+        let run = self.stack.forward(embed(self.embedding.as_ref(), input), lengths, state);
+        let many_to_one = self.config.mode == IoMode::ManyToOne;
+        let features = if many_to_one {
+            let pooled = match self.config.pooling.unwrap_or_default() {
+                Pooling::Last => self.stack.last_hidden(&run.state),
+                pooling => pool(pooling, self.attention.as_ref(), run.output, lengths),
+            };
+            pooled.unsqueeze_dim(1)
+        } else {
+            run.output
+        };
+        let lengths = lengths.filter(|_| !many_to_one).map(<[usize]>::to_vec);
+        Prediction { output: self.write(features), lengths, state: run.state }
+    }
+
+    /// One-to-many with the true outputs fed back.
+    ///
+    /// # Shapes
+    /// * input: `[B, 1, D]`, or tokens `[B, 1]`
+    /// * output: `[B, T, O]`
+    pub(super) fn forward_given(&self, input: Input<B>, target: &Target<B>) -> Tensor<B, 3> {
+        let input = embed(self.embedding.as_ref(), input);
+        let [batch, _, d_input] = input.dims();
+        let truth = match target {
+            Target::Features(y) => y.clone(),
+            Target::Classes(y) => y.clone().one_hot::<3>(self.d_output()).float(),
+        };
+        let [_, n_steps, d_output] = truth.dims();
+        let start = Tensor::zeros([batch, 1, d_output], &truth.device());
+        let fed_back =
+            if n_steps > 1 { Tensor::cat(vec![start, truth.slice([0..batch, 0..n_steps - 1])], 1) } else { start };
+        let input = Tensor::cat(vec![input.expand([batch, n_steps, d_input]), fed_back], 2);
+        self.write(self.stack.forward(input, None, None).output)
+    }
+
+    /// One-to-many on its own: `n_steps` outputs, each fed back.
+    ///
+    /// # Shapes
+    /// * input: `[B, 1, D]`, or tokens `[B, 1]`
+    /// * output: `[B, n_steps, O]`
+    pub fn generate(&self, input: Input<B>, state: Option<RecurrentState<B>>, n_steps: usize) -> Prediction<B> {
+        let input: Tensor<B, 2> = embed(self.embedding.as_ref(), input).squeeze_dim(1);
+        let [batch, _] = input.dims();
+        let device = input.device();
+        let mut state = state.unwrap_or_else(|| self.stack.zero_state(batch, &device));
+        let mut last = Tensor::zeros([batch, self.d_output()], &device);
+        let mut outputs: Vec<Tensor<B, 2>> = Vec::with_capacity(n_steps);
+        for _ in 0..n_steps {
+            let (hidden, new) = self.stack.step(Tensor::cat(vec![input.clone(), last], 1), state);
+            state = new;
+            let output: Tensor<B, 2> = self.write(hidden.unsqueeze_dim(1)).squeeze_dim(1);
+            last = if self.config.feedback == Some(Feedback::Class) {
+                let best: Tensor<B, 1, Int> = output.clone().argmax(1).squeeze_dim(1);
+                best.one_hot::<2>(self.d_output()).float()
+            } else {
+                output.clone()
+            };
+            outputs.push(output);
+        }
+        Prediction { output: Tensor::stack(outputs, 1), lengths: None, state }
+    }
+
+    fn d_output(&self) -> usize {
+        self.config.d_output.unwrap_or(self.stack.config().d_output())
+    }
+
+    /// `g(W h + b)`
+    fn write(&self, features: Tensor<B, 3>) -> Tensor<B, 3> {
+        let features = self.dropout.forward(features);
+        let output = match &self.head {
+            Some(head) => head.forward(features),
+            None => features,
+        };
+        match self.config.output_activation {
+            OutputActivation::Identity => output,
+            OutputActivation::Tanh => output.tanh(),
+            OutputActivation::Relu => relu(output),
+            OutputActivation::Sigmoid => sigmoid(output),
+            OutputActivation::Softmax => softmax(output, 2),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A trained model in use: whole sequences, streams, raw tensors, scores. The backend is behind
+//! [`Predictor`], so that a program that uses a model needs no type parameter.
+
+mod raw;
+
+pub use raw::{Array, RawInput, RawOutput};
+
+use crate::artifact::{self, ModelFolder, NamedTensor, RecordFormat, named_tensors};
+use crate::backend::{DeviceInfo, Task, TrainBackend};
+use crate::config::IoMode;
+use crate::data::split::unstandardize;
+use crate::data::{Batch, Features, InputSchema, Sample, SampleInput, SampleTarget, TargetSchema};
+use crate::error::{Error, Result};
+use crate::kernel::RecurrentBackend;
+use crate::model::{END, Model};
+use crate::recurrent::RecurrentState;
+use crate::train::{self, Score};
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
+use std::path::Path;
+
+/// Sequences that are run at once.
+const BATCH: usize = 64;
+
+/// What a model says of one sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// One class, and the probability of each, most probable first.
+    Class(Vec<(String, f64)>),
+    /// A class a step and its probability.
+    Labels(Vec<(String, f64)>),
+    /// Values a step, in the data's own units.
+    Values(Features),
+}
+
+impl Answer {
+    /// The class, or the classes one after the other; `None` for values.
+    pub fn label(&self) -> Option<String> {
+        match self {
+            Self::Class(classes) => classes.first().map(|(label, _)| label.clone()),
+            Self::Labels(steps) => Some(steps.iter().map(|(label, _)| label.as_str()).collect()),
+            Self::Values(_) => None,
+        }
+    }
+}
+
+/// A trained model on some backend.
+pub trait Predictor {
+    /// What the model is.
+    fn folder(&self) -> &ModelFolder;
+
+    /// Its weights.
+    fn weights(&self) -> Vec<NamedTensor>;
+
+    /// One answer an input. Inputs are as a reader of [`data`](crate::data) gives them:
+    /// standardised, encoded.
+    ///
+    /// `n_steps` bounds what a one-to-many or encoder–decoder model writes; by default its
+    /// `max_steps`.
+    ///
+    /// # Errors
+    /// An input that does not fit the model: other channels, a token outside the vocabulary, a
+    /// value that is not finite, no step at all.
+    fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>>;
+
+    /// Runs on tensors as they are.
+    ///
+    /// # Errors
+    /// Tensors that do not fit the model.
+    fn run(&self, input: &RawInput) -> Result<RawOutput>;
+
+    /// A stream from a state of zeros: one reading in, one answer out.
+    ///
+    /// # Errors
+    /// A model whose mode needs a whole sequence.
+    fn stream(&self) -> Result<Box<dyn Stream + '_>>;
+
+    /// The scores of samples.
+    fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>>;
+
+    /// Writes the model to a new folder, its record in `format`.
+    ///
+    /// # Errors
+    /// See [`artifact::save`].
+    fn export(&self, folder: &Path, format: RecordFormat) -> Result<()>;
+}
+
+/// A model that carries its state from reading to reading.
+pub trait Stream {
+    /// Reads one step, `[1, D]`, and answers.
+    ///
+    /// # Errors
+    /// A reading that does not fit the model; the stream goes on from where it stood.
+    fn step(&mut self, reading: &SampleInput) -> Result<Answer>;
+}
+
+/// Loads a model folder, or the model of a run folder, onto a device.
+///
+/// # Errors
+/// See [`artifact::load`].
+pub fn load(folder: impl AsRef<Path>, device: &DeviceInfo) -> Result<Box<dyn Predictor>> {
+    struct Load<'a>(&'a Path);
+    impl Task for Load<'_> {
+        type Output = Result<Box<dyn Predictor>>;
+        fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
+            let (folder, model) = artifact::load::<B::InnerBackend>(self.0, &device)?;
+            Ok(Box::new(Loaded { folder, model, device }))
+        }
+    }
+    device.run(Load(folder.as_ref()))
+}
+
+struct Loaded<B: RecurrentBackend> {
+    folder: ModelFolder,
+    model: Model<B>,
+    device: B::Device,
+}
+
+impl<B: RecurrentBackend> Loaded<B> {
+    fn check(&self, input: &SampleInput) -> Result<()> {
+        if input.steps() == 0 {
+            return Err(Error::Input("the input has no step: give it at least one".into()));
+        }
+        match (input, &self.folder.schema.input) {
+            (SampleInput::Features(x), InputSchema::Features { channels, .. }) => {
+                if x.channels != *channels {
+                    let n = x.channels;
+                    return Err(Error::Input(format!("the input has {n} channels, the model reads {channels}")));
+                }
+                if let Some(k) = x.data.iter().position(|value| !value.is_finite()) {
+                    let (step, channel, value) = (k / channels + 1, k % channels + 1, x.data[k]);
+                    let message = format!("the input is {value} at step {step}, channel {channel}: give a finite value");
+                    return Err(Error::Input(message));
+                }
+                Ok(())
+            }
+            (SampleInput::Tokens(tokens), InputSchema::Tokens { vocabulary }) => {
+                match tokens.iter().find(|&&token| token as usize >= vocabulary.len()) {
+                    Some(token) => Err(Error::Input(format!(
+                        "token {token} is outside the vocabulary of {}: tokens are counted from 0",
+                        vocabulary.len()
+                    ))),
+                    None => Ok(()),
+                }
+            }
+            (SampleInput::Features(_), _) => Err(Error::Input("the model reads tokens, the input is features".into())),
+            (SampleInput::Tokens(_), _) => Err(Error::Input("the model reads features, the input is tokens".into())),
+        }
+    }
+
+    /// The answers in a head's output, `[B, T, O]`.
+    fn answers(&self, output: Tensor<B, 3>, lengths: Option<&[usize]>) -> Vec<Answer> {
+        let [batch, n_steps, d] = output.dims();
+        let target = &self.folder.schema.target;
+        let output = if matches!(target, TargetSchema::Features { .. }) { output } else { softmax(output, 2) };
+        let values: Vec<f32> = output.into_data().convert::<f32>().to_vec().expect("outputs are floats");
+        (0..batch)
+            .map(|b| {
+                let valid = lengths.map_or(n_steps, |lengths| lengths[b]);
+                let rows = &values[b * n_steps * d..][..valid * d];
+                match target {
+                    TargetSchema::Class { labels } => {
+                        let mut classes: Vec<(String, f64)> =
+                            labels.iter().cloned().zip(rows.iter().map(|&p| f64::from(p))).collect();
+                        classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+                        Answer::Class(classes)
+                    }
+                    TargetSchema::Tokens { labels } => {
+                        let steps = rows.chunks_exact(d).map(|row| {
+                            let best = (0..d).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a row has a class");
+                            (best, (labels[best].clone(), f64::from(row[best])))
+                        });
+                        // A model that decides where to end says so with a symbol of its own.
+                        let ends = self.folder.config.model.mode == IoMode::EncoderDecoder;
+                        Answer::Labels(steps.take_while(|(k, _)| !ends || *k != END as usize).map(|(_, s)| s).collect())
+                    }
+                    TargetSchema::Features { scales, .. } => {
+                        let mut data = rows.to_vec();
+                        unstandardize(&mut data, scales);
+                        Answer::Values(Features { data, channels: d })
+                    }
+                }
+            })
+            .collect()
+    }
+
+    fn check_steps(&self, n_steps: Option<usize>) -> Result<()> {
+        let config = &self.folder.config.model;
+        let writes = matches!(config.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
+        if writes && n_steps.or(config.max_steps).is_none_or(|n| n == 0) {
+            return Err(Error::Input("how many steps to write is not known: give it, or set model.max_steps".into()));
+        }
+        Ok(())
+    }
+}
+
+impl<B: RecurrentBackend> Predictor for Loaded<B> {
+    fn folder(&self) -> &ModelFolder {
+        &self.folder
+    }
+
+    fn weights(&self) -> Vec<NamedTensor> {
+        named_tensors(&self.model)
+    }
+
+    fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>> {
+        self.check_steps(n_steps)?;
+        inputs.iter().try_for_each(|input| self.check(input))?;
+        let mut answers = Vec::with_capacity(inputs.len());
+        for chunk in inputs.chunks(BATCH) {
+            let samples: Vec<Sample> =
+                chunk.iter().map(|input| Sample { input: input.clone(), target: SampleTarget::Class(0) }).collect();
+            let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, &self.device);
+            let said = self.model.predict(batch.input, batch.input_lengths.as_deref(), None, n_steps);
+            answers.extend(self.answers(said.output, said.lengths.as_deref()));
+        }
+        Ok(answers)
+    }
+
+    fn run(&self, input: &RawInput) -> Result<RawOutput> {
+        self.check_steps(None)?;
+        raw::run(&self.model, input, &self.device)
+    }
+
+    fn stream(&self) -> Result<Box<dyn Stream + '_>> {
+        let mode = self.folder.config.model.mode;
+        if !matches!(mode, IoMode::OneToOne | IoMode::ManyToMany) || self.folder.config.model.bidirectional {
+            return Err(Error::Input(
+                "the model needs a whole sequence: only one-to-one and one-directional many-to-many models stream".into(),
+            ));
+        }
+        Ok(Box::new(Live { loaded: self, state: None }))
+    }
+
+    fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>> {
+        samples.iter().try_for_each(|sample| self.check(&sample.input))?;
+        let config = &self.folder.config;
+        let objective = train::objective(&config.train, &self.folder.schema)?;
+        let tally = train::score(&self.model, samples, config.train.batch_size, &objective, &self.device);
+        Ok(tally.scores(&config.name, split))
+    }
+
+    fn export(&self, folder: &Path, format: RecordFormat) -> Result<()> {
+        let mut contents = self.folder.clone();
+        contents.manifest.record = format;
+        artifact::save(folder, &contents, &self.model)
+    }
+}
+
+struct Live<'a, B: RecurrentBackend> {
+    loaded: &'a Loaded<B>,
+    state: Option<RecurrentState<B>>,
+}
+
+impl<B: RecurrentBackend> Stream for Live<'_, B> {
+    fn step(&mut self, reading: &SampleInput) -> Result<Answer> {
+        self.loaded.check(reading)?;
+        if reading.steps() != 1 {
+            return Err(Error::Input(format!("a reading is one step, this one has {}", reading.steps())));
+        }
+        let sample = Sample { input: reading.clone(), target: SampleTarget::Class(0) };
+        let batch = Batch::<B>::new(&[&sample], None, &self.loaded.device);
+        let said = self.loaded.model.predict(batch.input, None, self.state.take(), None);
+        self.state = Some(said.state);
+        Ok(self.loaded.answers(said.output, None).remove(0))
+    }
+}
+

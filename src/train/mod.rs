@@ -1,0 +1,240 @@
+//! Training through burn's learner: wired once, for every model.
+
+mod clip;
+mod learner;
+mod optimizer;
+mod progress;
+mod schedule;
+mod score;
+mod strategy;
+
+pub use clip::clip_by_global_norm;
+pub use learner::{StepLoss, StepMetric, StepReport, StepScore, Trainee};
+pub use optimizer::{Optimizer, OptimizerState};
+pub use progress::Progress;
+pub use schedule::LearningRate;
+pub use score::{Score, Tally, score};
+
+use crate::artifact::{self, Manifest, ModelFolder};
+use crate::backend::{DeviceInfo, Task, TrainBackend};
+use crate::config::{Config, Loss, TrainConfig};
+use crate::data::{self, Dataset, Draw, Loader, Schema, TargetSchema};
+use crate::error::{Error, Result};
+use crate::model::{self, Model, Objective};
+use burn::module::Module;
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::record::DefaultRecorder;
+use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use strategy::{Components, Outcome, Strategy};
+
+/// One epoch of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// Mean loss a valid step while training, dropout and noise on.
+    pub train_loss: f64,
+    /// Mean loss a valid step of the validation split.
+    pub valid_loss: f64,
+    /// What `score` is.
+    pub metric: &'static str,
+    /// The validation score.
+    pub score: f64,
+    /// Whether more of it is better.
+    pub higher_is_better: bool,
+    /// Learning rate of its last step.
+    pub lr: f64,
+    /// Wall time, seconds.
+    pub seconds: f64,
+    /// What the validation numbers are of.
+    pub tally: Tally,
+}
+
+impl Epoch {
+    /// Whether this epoch is to be kept rather than `other`: by score, then by loss.
+    fn better_than(&self, other: &Self) -> bool {
+        let score = if self.higher_is_better { self.score - other.score } else { other.score - self.score };
+        score > 0.0 || (score == 0.0 && self.valid_loss < other.valid_loss)
+    }
+}
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its folder: `config.toml`, `metrics.csv`, `checkpoint/` and `model/`.
+    pub folder: PathBuf,
+    /// The exported model: that of the best epoch.
+    pub model: PathBuf,
+    /// Every epoch.
+    pub epochs: Vec<Epoch>,
+    /// The best epoch's scores on the validation split, and on the test split where there is one.
+    pub scores: Vec<Score>,
+    /// Trained parameters.
+    pub n_params: usize,
+    /// Wall time, seconds.
+    pub seconds: f64,
+}
+
+impl Run {
+    /// A score of the best epoch.
+    pub fn score(&self, split: &str, metric: &str) -> Option<f64> {
+        self.scores.iter().find(|s| s.split == split && s.metric == metric).map(|s| s.value)
+    }
+}
+
+/// Trains what `config` describes on the data that it names, and exports the best epoch's model.
+///
+/// `folder` must not exist, or be empty: nothing is ever overwritten.
+///
+/// # Errors
+/// Whatever is wrong with the configuration, the data or the folder; a loss or gradient that is
+/// not finite. What was written stays, for a look.
+pub fn train(config: &Config, device: &DeviceInfo, folder: &Path, progress: Progress) -> Result<Run> {
+    config.check()?;
+    let dataset = data::load(&config.data, config.model.mode, config.train.seed)?;
+    train_on(config, dataset, device, folder, progress)
+}
+
+/// [`train`] on data that the program has.
+///
+/// # Errors
+/// See [`train`].
+pub fn train_on(
+    config: &Config,
+    dataset: Dataset,
+    device: &DeviceInfo,
+    folder: &Path,
+    progress: Progress,
+) -> Result<Run> {
+    config.check()?;
+    let mut config = config.clone();
+    model::resolve(&mut config.model, &dataset.schema)?;
+    let objective = objective(&config.train, &dataset.schema)?;
+    for (split, samples) in [("training", &dataset.train), ("validation", &dataset.valid)] {
+        if samples.is_empty() {
+            return Err(Error::Input(format!("the {split} split is empty: give it samples")));
+        }
+    }
+    device.run(Job { config, dataset, objective, folder: folder.into(), progress, device })
+}
+
+/// The loss of a configuration, by default that of the target's kind.
+///
+/// # Errors
+/// Where loss and target do not go together.
+pub fn objective(config: &TrainConfig, schema: &Schema) -> Result<Objective> {
+    let classes = !matches!(schema.target, TargetSchema::Features { .. });
+    let loss = config.loss.unwrap_or(if classes { Loss::CrossEntropy } else { Loss::Mse });
+    if classes == (loss == Loss::Mse) {
+        let (has, needs) = if classes { ("classes", "cross-entropy or softmax-mse") } else { ("values", "mse") };
+        return Err(Error::config("train.loss", format!("the data has {has} to predict: write {needs}, or leave it out")));
+    }
+    Ok(Objective { loss, label_smoothing: config.label_smoothing })
+}
+
+struct Job<'a> {
+    config: Config,
+    dataset: Dataset,
+    objective: Objective,
+    folder: PathBuf,
+    progress: Progress,
+    device: &'a DeviceInfo,
+}
+
+impl Task for Job<'_> {
+    type Output = Result<Run>;
+
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Run> {
+        let Self { config, dataset, objective, folder, progress, .. } = self;
+        let settings = &config.train;
+        let model = Model::<B>::new(&config.model, settings.seed, &device)?;
+        let n_params = model.num_params();
+        prepare_folder(&folder)?;
+        artifact::write_file(&folder.join("config.toml"), config.to_toml().as_bytes())?;
+        progress.note(&format!(
+            "{}: {} training, {} validation, {} test sequences; {n_params} parameters; run folder {}",
+            config.name,
+            dataset.train.len(),
+            dataset.valid.len(),
+            dataset.test.len(),
+            folder.display()
+        ));
+
+        let started = Instant::now();
+        let draw = Draw { seed: settings.seed, noise: settings.input_noise };
+        let train = Loader::<B>::new(Arc::new(dataset.train), settings.batch_size, Some(draw), device.clone());
+        let valid =
+            Loader::<B::InnerBackend>::new(Arc::new(dataset.valid), settings.batch_size, None, device.clone());
+        let schedule = LearningRate::new(settings, train.n_batches());
+        let strategy = Arc::new(Strategy::<B> {
+            config: settings.clone(),
+            progress,
+            run: folder.clone(),
+            device: device.clone(),
+            outcome: Mutex::new(Outcome { best: None, epochs: Vec::new(), failure: None }),
+        });
+        let metric = match dataset.schema.target {
+            TargetSchema::Features { .. } => StepMetric::<StepScore>::new("MSE", false),
+            _ => StepMetric::<StepScore>::new("Accuracy", true),
+        };
+        let mut training = SupervisedTraining::<Components<B>>::new(&folder, Arc::new(train), Arc::new(valid))
+            .metrics((StepMetric::<StepLoss>::new("Loss", false),))
+            .metric_valid_numeric(metric)
+            .with_metric_logger(InMemoryMetricLogger::default())
+            .with_application_logger(None)
+            .with_file_checkpointer(DefaultRecorder::new())
+            .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
+            .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
+            .num_epochs(settings.epochs);
+        if !progress.is_text_ui() {
+            training = training.renderer(progress::Silent);
+        }
+        let optimizer = OptimizerAdaptor::from(Optimizer::new(settings));
+        training.launch(Learner::new(Trainee::new(model, objective), optimizer, schedule));
+        let seconds = started.elapsed().as_secs_f64();
+
+        let mut outcome = strategy.outcome.lock().expect("the loop is over");
+        artifact::write_file(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs).as_bytes())?;
+        if let Some(failure) = outcome.failure.take() {
+            return Err(failure);
+        }
+        let (best, model) = outcome.best.take().expect("a run without failure finished an epoch");
+        let mut scores = best.tally.scores(&config.name, "valid");
+        if !dataset.test.is_empty() {
+            let tally = score(&model, &dataset.test, settings.batch_size, &objective, &device);
+            scores.extend(tally.scores(&config.name, "test"));
+        }
+        let manifest = Manifest::new(&config, n_params, best.epoch, self.device.to_string());
+        let exported = folder.join("model");
+        let model_folder = ModelFolder { manifest, config, schema: dataset.schema, scores: scores.clone() };
+        artifact::save(&exported, &model_folder, &model)?;
+        Ok(Run { folder, model: exported, epochs: std::mem::take(&mut outcome.epochs), scores, n_params, seconds })
+    }
+}
+
+fn prepare_folder(folder: &Path) -> Result<()> {
+    let taken = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        Err(e) => return Err(Error::io(folder, e)),
+    };
+    if taken {
+        return Err(Error::file(folder, "is not empty, and a run overwrites nothing: name another folder"));
+    }
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
+}
+
+fn metrics_csv(epochs: &[Epoch]) -> String {
+    let metric = epochs.first().map_or("score", |epoch| epoch.metric);
+    let mut csv = format!("epoch,train_loss,valid_loss,valid_{metric},lr,seconds\n");
+    for e in epochs {
+        csv += &format!("{},{},{},{},{},{:.3}\n", e.epoch, e.train_loss, e.valid_loss, e.score, e.lr, e.seconds);
+    }
+    csv
+}

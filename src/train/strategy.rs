@@ -1,0 +1,201 @@
+//! The loop inside burn's learner: its events and checkpoints, our clip, checks, seeds and choice
+//! of the best epoch.
+
+use super::clip::clip_by_global_norm;
+use super::learner::{StepReport, Trainee};
+use super::optimizer::Optimizer;
+use super::schedule::LearningRate;
+use super::score::Tally;
+use super::{Epoch, Progress};
+use crate::backend::TrainBackend;
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use burn::data::dataloader::Progress as Done;
+use burn::module::AutodiffModule;
+use burn::optim::adaptor::OptimizerAdaptor;
+
+use burn::train::{
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, LearningComponentsMarker, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainingItem,
+    TrainLoader, TrainingComponents, ValidLoader,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// What burn's learner is made of here.
+pub(super) type Components<B> = LearningComponentsMarker<
+    B,
+    LearningRate,
+    Trainee<B>,
+    OptimizerAdaptor<Optimizer<<B as burn::tensor::backend::AutodiffBackend>::InnerBackend>, Trainee<B>, B>,
+>;
+
+/// The loop over epochs.
+pub(super) struct Strategy<B: TrainBackend> {
+    pub(super) config: TrainConfig,
+    pub(super) progress: Progress,
+    pub(super) run: PathBuf,
+    pub(super) device: B::Device,
+    /// What came of it; burn's loop gives no place to return it.
+    pub(super) outcome: Mutex<Outcome<B>>,
+}
+
+/// What came of a run.
+pub(super) struct Outcome<B: TrainBackend> {
+    /// The model of the epoch that did best on validation.
+    pub(super) best: Option<(Epoch, Model<B::InnerBackend>)>,
+    pub(super) epochs: Vec<Epoch>,
+    pub(super) failure: Option<Error>,
+}
+
+impl<B: TrainBackend> Strategy<B> {
+    /// One pass over the training split; its mean loss.
+    fn train_epoch(
+        &self,
+        learner: &mut Learner<Components<B>>,
+        loader: &TrainLoader<Components<B>>,
+        events: &mut SupervisedTrainingEventProcessor<Components<B>>,
+        components: &LoopState,
+        step: &mut u64,
+    ) -> Result<f64> {
+        let mut tally = Tally::default();
+        let mut batches = loader.iter();
+        let mut iteration = 0;
+        while let Some(batch) = batches.next() {
+            let done = batches.progress();
+            iteration += 1;
+            learner.lr_step();
+            // Dropout draws from the backend's own generator: the step seeds it.
+            B::seed(&self.device, step_seed(self.config.seed, *step));
+            let mut output = learner.train_step(batch);
+            let norm = clip_by_global_norm::<B, _>(&learner.model(), &mut output.grads, self.config.clip);
+            let StepReport(report) = output.item;
+            for (what, value) in [("loss", report.mean_loss()), ("norm of the gradients", norm)] {
+                if !value.is_finite() {
+                    return Err(self.not_finite(what, value, *step, components.epoch, learner.lr_current()));
+                }
+            }
+            learner.optimizer_step(output.grads);
+            tally.add(&report);
+            *step += 1;
+            let lr = Some(learner.lr_current());
+            let item = TrainingItem::new(output.item, done, components.done.clone(), Some(iteration), lr);
+            events.process_train(LearnerEvent::ProcessedItem(item));
+        }
+        events.process_train(LearnerEvent::EndEpoch(components.epoch));
+        Ok(tally.mean_loss())
+    }
+
+    /// One pass over the validation split.
+    fn valid_epoch(
+        &self,
+        model: &Trainee<B::InnerBackend>,
+        loader: &ValidLoader<Components<B>>,
+        events: &mut SupervisedTrainingEventProcessor<Components<B>>,
+        components: &LoopState,
+    ) -> Tally {
+        let mut tally = Tally::default();
+        let mut batches = loader.iter();
+        let mut iteration = 0;
+        while let Some(batch) = batches.next() {
+            iteration += 1;
+            let report = model.step(batch);
+            tally.add(&report.0);
+            let item = TrainingItem::new(report, batches.progress(), components.done.clone(), Some(iteration), None);
+            events.process_valid(LearnerEvent::ProcessedItem(item));
+        }
+        events.process_valid(LearnerEvent::EndEpoch(components.epoch));
+        tally
+    }
+
+    fn not_finite(&self, what: &str, value: f64, step: u64, epoch: usize, lr: f64) -> Error {
+        let last = match epoch - 1 {
+            0 => "no epoch was finished before".to_string(),
+            last => format!("the last good checkpoint is {}", self.run.join(format!("checkpoint/model-{last}.mpk")).display()),
+        };
+        Error::Training(format!(
+            "the {what} is {value} at step {} of epoch {epoch} with learning rate {lr:.3e}; {last}: lower train.lr or train.clip",
+            step + 1
+        ))
+    }
+}
+
+/// Where the loop stands.
+struct LoopState {
+    epoch: usize,
+    done: Done,
+}
+
+impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> {
+    fn fit(
+        &self,
+        components: TrainingComponents<Components<B>>,
+        mut learner: Learner<Components<B>>,
+        train: TrainLoader<Components<B>>,
+        valid: ValidLoader<Components<B>>,
+        starting_epoch: usize,
+    ) -> (Trainee<B>, SupervisedTrainingEventProcessor<Components<B>>) {
+        let mut events = components.event_processor;
+        let mut checkpointer = components.checkpointer;
+        let mut outcome = self.outcome.lock().expect("only this loop holds it");
+        let mut step = 0;
+        let mut since_best = 0;
+        for epoch in starting_epoch..=components.num_epochs {
+            let started = Instant::now();
+            let state = LoopState { epoch, done: Done::new(epoch, components.num_epochs) };
+            let train_loss = match self.train_epoch(&mut learner, &train, &mut events, &state, &mut step) {
+                Ok(loss) => loss,
+                Err(error) => {
+                    outcome.failure = Some(error);
+                    break;
+                }
+            };
+            let model = learner.model().valid();
+            let tally = self.valid_epoch(&model, &valid, &mut events, &state);
+            if let Some(checkpointer) = &mut checkpointer {
+                checkpointer.checkpoint(&learner, epoch, &components.event_store);
+            }
+            let (metric, score, higher_is_better) = tally.score();
+            let record = Epoch {
+                epoch,
+                train_loss,
+                valid_loss: tally.mean_loss(),
+                metric,
+                score,
+                higher_is_better,
+                lr: learner.lr_current(),
+                seconds: started.elapsed().as_secs_f64(),
+                tally,
+            };
+            let best = outcome.best.as_ref().is_none_or(|(best, _)| record.better_than(best));
+            self.progress.epoch(&record, components.num_epochs, best);
+            outcome.epochs.push(record.clone());
+            if best {
+                outcome.best = Some((record, model.model));
+                since_best = 0;
+            } else {
+                since_best += 1;
+            }
+            if self.config.patience > 0 && since_best >= self.config.patience {
+                self.progress.note(&format!("no better epoch in {since_best}: stopping early"));
+                break;
+            }
+            if components.interrupter.should_stop() {
+                self.progress.note("stopped by the user");
+                break;
+            }
+        }
+        (learner.model(), events)
+    }
+}
+
+/// The seed of one step's dropout.
+fn step_seed(seed: u64, step: u64) -> u64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(1 + step);
+    rng.random()
+}
