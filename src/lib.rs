@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;

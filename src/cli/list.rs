@@ -1,0 +1,42 @@
+use super::{Format, print, print_json, table};
+use crate::artifact;
+use crate::error::{Error, Result};
+use crate::train::Score;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The folder of model folders
+    #[arg(long, default_value = "models")]
+    models: PathBuf,
+    /// How the models are printed; json: the main score of each
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(args: ListArgs) -> Result<()> {
+    let io = |e| Error::io(&args.models, e);
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&args.models)
+        .map_err(io)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(io)?;
+    folders.retain(|folder| folder.join("manifest.json").is_file());
+    folders.sort();
+    if folders.is_empty() {
+        return Err(Error::file(&args.models, "has no model folder: name the folder of the zoo with --models"));
+    }
+    let mut rows = vec![["model", "score", "parameters", "what"].map(String::from).to_vec()];
+    for folder in folders {
+        let (_, model) = artifact::open(&folder)?;
+        let main: Option<&Score> = model.scores.iter().find(|s| s.split == "test").or(model.scores.first());
+        if args.format == Format::Json {
+            main.map_or(Ok(()), print_json)?;
+            continue;
+        }
+        let score = main.map_or(String::new(), |s| format!("{} {} {:.4}", s.split, s.metric, s.value));
+        rows.push(vec![model.manifest.name, score, model.manifest.parameters.to_string(), model.config.description]);
+    }
+    if args.format == Format::Json { Ok(()) } else { print(&table(&rows)) }
+}

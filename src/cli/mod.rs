@@ -1,0 +1,134 @@
+//! The command line: one thin file a subcommand, calling down.
+
+mod eval;
+mod export;
+mod info;
+mod list;
+mod predict;
+mod train;
+
+use crate::backend::{self, DeviceInfo};
+use crate::error::{Error, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// A model zoo of recurrent networks: train, score, export and use them.
+#[derive(Debug, Parser)]
+#[command(name = "rnn-zoo", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train what a configuration describes, and export the best epoch's model
+    Train(train::TrainArgs),
+    /// Score a trained model on its test split
+    Eval(eval::EvalArgs),
+    /// Run a trained model on new input
+    Predict(predict::PredictArgs),
+    /// Write a trained model to a new folder, in another record format
+    Export(export::ExportArgs),
+    /// Show a model's layers, parameters, mode and scores
+    Info(info::InfoArgs),
+    /// List the models of the zoo
+    List(list::ListArgs),
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Which backend and device.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DeviceArgs {
+    /// ndarray, wgpu or tch, of those compiled in [default: the most capable that has a device]
+    #[arg(long)]
+    backend: Option<String>,
+    /// cpu, cuda:0, gpu:1, mps [default: the backend's most capable]
+    #[arg(long)]
+    device: Option<String>,
+}
+
+impl DeviceArgs {
+    /// The device, told on stderr.
+    ///
+    /// # Errors
+    /// See [`backend::select`].
+    pub fn select(&self) -> Result<DeviceInfo> {
+        let device = backend::select(self.backend.as_deref(), self.device.as_deref())?;
+        eprintln!("device: {device}");
+        Ok(device)
+    }
+}
+
+/// The device that a program's `--backend` and `--device` ask for, by default the most capable
+/// one. Other arguments are an error that ends the program, as in every command line.
+///
+/// # Errors
+/// See [`backend::select`].
+pub fn device_from_args() -> Result<DeviceInfo> {
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        device: DeviceArgs,
+    }
+    Only::parse().device.select()
+}
+
+/// A trained model.
+#[derive(Debug, Args)]
+struct ModelArg {
+    /// A model folder, as in models/speaker, or a run folder
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+}
+
+/// Runs the program. Results go to stdout, the rest to stderr.
+///
+/// # Errors
+/// Whatever the subcommand meets, to be shown in one line.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Train(args) => train::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Info(args) => info::run(args),
+        Command::List(args) => list::run(args),
+    }
+}
+
+/// Prints a result. A reader that has gone away ends the program quietly.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other.map_err(|e| Error::io("stdout", e)),
+    }
+}
+
+/// Prints one JSON object on a line.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print(&serde_json::to_string(value).expect("plain data becomes JSON"))
+}
+
+/// Columns, each as wide as its widest cell.
+fn table(rows: &[Vec<String>]) -> String {
+    let n = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |k: usize| rows.iter().filter_map(|row| row.get(k)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..n).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &w)| format!("{cell:<w$}")).collect();
+        cells.join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
