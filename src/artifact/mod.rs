@@ -99,7 +99,8 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
         _ => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-    let draft = tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
+    let draft =
+        tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
     let write = |name: &str, bytes: &[u8]| write_file(&draft.path().join(name), bytes);
     write("manifest.json", &json(&contents.manifest))?;
     write("config.toml", contents.config.to_toml().as_bytes())?;
@@ -127,7 +128,10 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
         folder.to_path_buf()
     };
     if !folder.is_dir() {
-        return Err(Error::file(&folder, "is not a folder: name a model folder, as in models/speaker, or a run"));
+        return Err(Error::file(
+            &folder,
+            "is not a folder: name a model folder, as in models/speaker, or a run",
+        ));
     }
     #[derive(Deserialize)]
     struct Version {

@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::record::{BinBytesRecorder, BurnRecord, FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
+use burn::record::{
+    BinBytesRecorder, BurnRecord, FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder,
+};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bytes, DType, Tensor, TensorData};
 use rmpv::Value;
@@ -106,10 +108,12 @@ pub(super) fn encode<B: RecurrentBackend>(model: &Model<B>, format: RecordFormat
     let record = || model.clone().into_record();
     match format {
         RecordFormat::Mpk => {
-            Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record(), ()).map_err(burn)
+            Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record(), ())
+                .map_err(burn)
         }
         RecordFormat::Bin => {
-            Recorder::<B>::record(&BinBytesRecorder::<FullPrecisionSettings>::new(), record(), ()).map_err(burn)
+            Recorder::<B>::record(&BinBytesRecorder::<FullPrecisionSettings>::new(), record(), ())
+                .map_err(burn)
         }
         RecordFormat::Safetensors => {
             let tensors: Vec<NamedTensor> = named_tensors(model)
@@ -127,7 +131,11 @@ pub(super) fn encode<B: RecurrentBackend>(model: &Model<B>, format: RecordFormat
 }
 
 /// `model` with the weights of a record; itself untouched where the record does not fit.
-pub(super) fn load<B: RecurrentBackend>(model: Model<B>, path: &Path, format: RecordFormat) -> Result<Model<B>> {
+pub(super) fn load<B: RecurrentBackend>(
+    model: Model<B>,
+    path: &Path,
+    format: RecordFormat,
+) -> Result<Model<B>> {
     let bytes = read_bytes(path, MAX_RECORD)?;
     let tensors = match format {
         RecordFormat::Mpk => decode_mpk(&bytes),
@@ -161,7 +169,8 @@ fn decode_bin<B: RecurrentBackend>(bytes: Vec<u8>) -> Decoded {
 }
 
 fn decode_safetensors(bytes: &[u8]) -> Decoded {
-    let file = safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
+    let file =
+        safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
     file.iter()
         .map(|(name, view)| {
             let dtype = match view.dtype() {
@@ -186,7 +195,11 @@ fn tensors_of(item: &Value) -> Decoded {
     Ok(tensors)
 }
 
-fn walk(value: &Value, path: &mut Vec<String>, tensors: &mut BTreeMap<String, TensorData>) -> Result<(), String> {
+fn walk(
+    value: &Value,
+    path: &mut Vec<String>,
+    tensors: &mut BTreeMap<String, TensorData>,
+) -> Result<(), String> {
     match value {
         Value::Map(entries) => match entry(value, "param") {
             Some(param) if entry(value, "id").is_some() => {
@@ -225,7 +238,8 @@ fn leaf(name: &str, value: &Value) -> Result<TensorData, String> {
     let bytes = match field("bytes")? {
         Value::Binary(bytes) => bytes.clone(),
         Value::Array(values) => {
-            let bytes: Option<Vec<u8>> = values.iter().map(|v| v.as_u64().and_then(|v| v.try_into().ok())).collect();
+            let bytes: Option<Vec<u8>> =
+                values.iter().map(|v| v.as_u64().and_then(|v| v.try_into().ok())).collect();
             bytes.ok_or_else(|| format!("the bytes of `{name}` are not bytes"))?
         }
         _ => return Err(format!("the bytes of `{name}` are not bytes")),
@@ -253,7 +267,10 @@ fn floats(name: &str, bytes: Vec<u8>, shape: Vec<usize>, dtype: DType) -> Result
     Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape, dtype).convert::<f32>())
 }
 
-fn apply<B: RecurrentBackend>(model: Model<B>, mut tensors: BTreeMap<String, TensorData>) -> Result<Model<B>, String> {
+fn apply<B: RecurrentBackend>(
+    model: Model<B>,
+    mut tensors: BTreeMap<String, TensorData>,
+) -> Result<Model<B>, String> {
     let mut wrong = Vec::new();
     let mut taken = BTreeMap::new();
     for own in named_tensors(&model) {
@@ -273,7 +290,10 @@ fn apply<B: RecurrentBackend>(model: Model<B>, mut tensors: BTreeMap<String, Ten
         let more = wrong.len().saturating_sub(4);
         wrong.truncate(4);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        return Err(format!("holds another architecture than config.toml describes: {}{more}", wrong.join("; ")));
+        return Err(format!(
+            "holds another architecture than config.toml describes: {}{more}",
+            wrong.join("; ")
+        ));
     }
     Ok(model.map(&mut Apply { path: Place::default(), tensors: taken }))
 }

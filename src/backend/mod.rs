@@ -127,7 +127,9 @@ fn tch_devices() -> Vec<DeviceInfo> {
     };
     let mut devices = vec![device("cpu".into(), cpu_description(), 1, LibTorchDevice::Cpu)];
     let count = if tch_devices::Cuda::is_available() { tch_devices::Cuda::device_count() } else { 0 };
-    devices.extend((0..count as usize).map(|k| device(format!("cuda:{k}"), "CUDA".into(), 4, LibTorchDevice::Cuda(k))));
+    devices.extend(
+        (0..count as usize).map(|k| device(format!("cuda:{k}"), "CUDA".into(), 4, LibTorchDevice::Cuda(k))),
+    );
     if tch_devices::utils::has_mps() {
         devices.push(device("mps".into(), "Metal".into(), 4, LibTorchDevice::Mps));
     }
@@ -176,7 +178,13 @@ fn wgpu_devices() -> Vec<DeviceInfo> {
             (format!("gpu:{}", gpus - 1), 3)
         };
         let description = format!("{}, {}", info.name, info.backend);
-        devices.push(DeviceInfo { backend: BackendKind::Wgpu, name, description, rank, place: Place::Wgpu(place) });
+        devices.push(DeviceInfo {
+            backend: BackendKind::Wgpu,
+            name,
+            description,
+            rank,
+            place: Place::Wgpu(place),
+        });
     }
     devices
 }
@@ -251,7 +259,10 @@ impl DeviceInfo {
 }
 
 #[allow(dead_code, reason = "unused in a build without any backend")]
-fn run_on<B: RecurrentBackend, T: Task>(task: T, device: <B as burn::tensor::backend::BackendTypes>::Device) -> T::Output
+fn run_on<B: RecurrentBackend, T: Task>(
+    task: T,
+    device: <B as burn::tensor::backend::BackendTypes>::Device,
+) -> T::Output
 where
     burn::backend::Autodiff<B>: Backend<Device = <B as burn::tensor::backend::BackendTypes>::Device>,
 {

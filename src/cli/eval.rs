@@ -23,15 +23,18 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     let folder = model.folder();
     let (config, seed) = (&folder.config, folder.manifest.seed);
-    let samples = data::load_split(&config.data, config.model.mode, &folder.schema, args.data.as_deref(), seed)?;
+    let samples =
+        data::load_split(&config.data, config.model.mode, &folder.schema, args.data.as_deref(), seed)?;
     let scores = model.score(&samples, "test")?;
     match args.format {
         Format::Json => print_json(&scores[0]),
         Format::Text => {
             let mut rows = vec![["model", "split", "metric", "value", "n"].map(String::from).to_vec()];
-            rows.extend(scores.into_iter().map(|s| {
-                vec![s.model, s.split, s.metric, format!("{:.4}", s.value), s.n.to_string()]
-            }));
+            rows.extend(
+                scores
+                    .into_iter()
+                    .map(|s| vec![s.model, s.split, s.metric, format!("{:.4}", s.value), s.n.to_string()]),
+            );
             print(&table(&rows))
         }
     }

@@ -36,7 +36,8 @@ pub fn run(args: ExportArgs) -> Result<()> {
         ExportFormat::Safetensors => RecordFormat::Safetensors,
     };
     let model = predict::load(&args.model.model, &args.device.select()?)?;
-    let out = args.out.unwrap_or_else(|| format!("{}-{}", model.folder().manifest.name, format.name()).into());
+    let out =
+        args.out.unwrap_or_else(|| format!("{}-{}", model.folder().manifest.name, format.name()).into());
     model.export(&out, format)?;
     print(&out.join(format.file_name()).display().to_string())
 }

@@ -58,10 +58,15 @@ pub fn run(args: InfoArgs) -> Result<()> {
         field("output", output),
         field("parameters", manifest.parameters.to_string()),
         field("record", manifest.record.file_name()),
-        field("trained", format!("seed {}, epoch {}, on {}", manifest.seed, manifest.epoch, manifest.trained_on)),
+        field(
+            "trained",
+            format!("seed {}, epoch {}, on {}", manifest.seed, manifest.epoch, manifest.trained_on),
+        ),
         field("written by", format!("rnn-zoo {}, burn {}", manifest.rnn_zoo, manifest.burn)),
     ]);
-    rows.extend(folder.scores.iter().map(|s| field(&format!("{} {}", s.split, s.metric), format!("{:.4}", s.value))));
+    rows.extend(
+        folder.scores.iter().map(|s| field(&format!("{} {}", s.split, s.metric), format!("{:.4}", s.value))),
+    );
     rows.push(Vec::new());
     rows.extend(weights.into_iter().map(|(name, shape)| vec![name, format!("{shape:?}")]));
     print(&table(&rows))

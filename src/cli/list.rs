@@ -25,7 +25,10 @@ pub fn run(args: ListArgs) -> Result<()> {
     folders.retain(|folder| folder.join("manifest.json").is_file());
     folders.sort();
     if folders.is_empty() {
-        return Err(Error::file(&args.models, "has no model folder: name the folder of the zoo with --models"));
+        return Err(Error::file(
+            &args.models,
+            "has no model folder: name the folder of the zoo with --models",
+        ));
     }
     let mut rows = vec![["model", "score", "parameters", "what"].map(String::from).to_vec()];
     for folder in folders {
@@ -36,7 +39,12 @@ pub fn run(args: ListArgs) -> Result<()> {
             continue;
         }
         let score = main.map_or(String::new(), |s| format!("{} {} {:.4}", s.split, s.metric, s.value));
-        rows.push(vec![model.manifest.name, score, model.manifest.parameters.to_string(), model.config.description]);
+        rows.push(vec![
+            model.manifest.name,
+            score,
+            model.manifest.parameters.to_string(),
+            model.config.description,
+        ]);
     }
     if args.format == Format::Json { Ok(()) } else { print(&table(&rows)) }
 }

@@ -48,7 +48,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
     };
     if text == "-" {
         // A one-to-one model reads a stream: a line is a reading, the state goes from line to line.
-        let mut stream = (folder.config.model.mode == IoMode::OneToOne).then(|| model.stream()).transpose()?;
+        let mut stream =
+            (folder.config.model.mode == IoMode::OneToOne).then(|| model.stream()).transpose()?;
         for (k, line) in std::io::stdin().lock().lines().enumerate() {
             let at = |message: String| Error::line("stdin", k + 1, message);
             let line = line.map_err(|e| at(format!("cannot be read ({e}): give UTF-8 text")))?;
@@ -93,15 +94,22 @@ fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<SampleInput>> {
     let config = &folder.config;
     match config.data.format {
         DataFormat::Ts => {
-            let samples =
-                data::load_split(&config.data, config.model.mode, &folder.schema, Some(path), folder.manifest.seed)?;
+            let samples = data::load_split(
+                &config.data,
+                config.model.mode,
+                &folder.schema,
+                Some(path),
+                folder.manifest.seed,
+            )?;
             Ok(samples.into_iter().map(|sample| sample.input).collect())
         }
         DataFormat::Csv => Ok(vec![SampleInput::Features(series::read_inputs(path, &folder.schema.input)?)]),
         _ => {
             let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
             let lines = text.lines().enumerate();
-            lines.map(|(k, line)| parse(model, line).map_err(|e| Error::line(path, k + 1, e.to_string()))).collect()
+            lines
+                .map(|(k, line)| parse(model, line).map_err(|e| Error::line(path, k + 1, e.to_string())))
+                .collect()
         }
     }
 }

@@ -81,7 +81,8 @@ impl<B: Backend> Batch<B> {
                 });
                 let (mut values, shape, lengths) = pad_features(rows.collect());
                 if let Some((deviation, rng)) = noise {
-                    let normal = Normal::new(0.0, deviation as f32).expect("a deviation is finite and not negative");
+                    let normal =
+                        Normal::new(0.0, deviation as f32).expect("a deviation is finite and not negative");
                     values.iter_mut().for_each(|value| *value += rng.sample(normal));
                 }
                 (Input::Features(Tensor::from_data(TensorData::new(values, shape), device)), lengths)

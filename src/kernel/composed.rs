@@ -8,7 +8,7 @@
 //! al. 2014, arXiv 1406.1078. Back-propagation through time: Werbos 1990.
 
 use super::{Cell, Operands, Saved, Sequence};
-use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor, TensorData};
 
@@ -75,8 +75,7 @@ pub fn forward<B: Backend>(sequence: &Sequence, operands: Operands<B>) -> (Tenso
                 if let Some(bias) = &bias_h {
                     h = h + bias.clone();
                 }
-                let reset_update =
-                    sigmoid(columns(&x, 0, 2 * d_hidden) + columns(&h, 0, 2 * d_hidden));
+                let reset_update = sigmoid(columns(&x, 0, 2 * d_hidden) + columns(&h, 0, 2 * d_hidden));
                 let r = columns(&reset_update, 0, d_hidden);
                 let z = columns(&reset_update, d_hidden, 2 * d_hidden);
                 let recurrent_n = columns(&h, 2 * d_hidden, 3 * d_hidden);
@@ -88,13 +87,11 @@ pub fn forward<B: Backend>(sequence: &Sequence, operands: Operands<B>) -> (Tenso
             Cell::GruBefore => {
                 let weight_rz = columns(&weight, 0, 2 * d_hidden);
                 let weight_n = columns(&weight, 2 * d_hidden, 3 * d_hidden);
-                let reset_update =
-                    sigmoid(columns(&x, 0, 2 * d_hidden) + hidden.clone().matmul(weight_rz));
+                let reset_update = sigmoid(columns(&x, 0, 2 * d_hidden) + hidden.clone().matmul(weight_rz));
                 let r = columns(&reset_update, 0, d_hidden);
                 let z = columns(&reset_update, d_hidden, 2 * d_hidden);
-                let n = (columns(&x, 2 * d_hidden, 3 * d_hidden)
-                    + (r * hidden.clone()).matmul(weight_n))
-                .tanh();
+                let n =
+                    (columns(&x, 2 * d_hidden, 3 * d_hidden) + (r * hidden.clone()).matmul(weight_n)).tanh();
                 gates.set(t, &Tensor::cat(vec![reset_update, n.clone()], 1));
                 n.clone() + z * (hidden - n)
             }
@@ -142,11 +139,8 @@ pub fn backward<B: Backend>(
         let dh = d_hidden_state + padding.clear(t, row(&grad, t));
         let before = match kind {
             Cell::RnnTanh | Cell::RnnRelu => {
-                let slope = if kind == Cell::RnnTanh {
-                    tanh_slope(gate)
-                } else {
-                    gate.greater_elem(0.0).float()
-                };
+                let slope =
+                    if kind == Cell::RnnTanh { tanh_slope(gate) } else { gate.greater_elem(0.0).float() };
                 let sum = padding.clear(t, dh * slope);
                 grad_x.set(t, &sum);
                 sum.matmul(weight_hh.clone())
@@ -196,8 +190,7 @@ pub fn backward<B: Backend>(
 
     let flat = |t: Tensor<B, 3>, width: usize| t.reshape([n_steps * batch, width]);
     let grad_x = flat(grad_x.stack(), rows);
-    let grad_h =
-        if kind == Cell::GruAfter { flat(grad_h.stack(), rows) } else { grad_x.clone() };
+    let grad_h = if kind == Cell::GruAfter { flat(grad_h.stack(), rows) } else { grad_x.clone() };
     let hidden = flat(saved.hidden, d_hidden);
     let weight_hh = if kind == Cell::GruBefore {
         // U_n saw the reset state.
@@ -217,6 +210,12 @@ pub fn backward<B: Backend>(
         hidden: d_hidden_state,
         cell: d_cell_state,
     }
+}
+
+/// By way of tanh: burn's own goes through f32 whatever the type, and this one's gradient is finite
+/// everywhere.
+fn sigmoid<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    (x * 0.5).tanh() * 0.5 + 0.5
 }
 
 /// `1 - y²` for `y = tanh(x)`.
@@ -268,7 +267,8 @@ impl<B: Backend> Padding<B> {
         let first = sequence.first_padded_step(n_steps);
         let ended = (first < n_steps).then(|| {
             let lengths = sequence.lengths.as_ref().expect("lengths made a step padded");
-            let ended = (first..n_steps).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
+            let ended =
+                (first..n_steps).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
             Tensor::<B, 3, Bool>::from_data(TensorData::new(ended, [n_steps - first, batch, 1]), device)
                 .expand([n_steps - first, batch, d_hidden])
         });

@@ -142,9 +142,12 @@ impl RecurrentBackend for burn::backend::Flex {}
 #[cfg(feature = "ndarray")]
 mod ndarray {
     use burn::tensor::backend::Backend;
-    use burn_ndarray::{FloatNdArrayElement, IntNdArrayElement, NdArray, NdArrayTensor, QuantElement, SharedArray};
+    use burn_ndarray::{
+        FloatNdArrayElement, IntNdArrayElement, NdArray, NdArrayTensor, QuantElement, SharedArray,
+    };
 
-    impl<E: FloatNdArrayElement, I: IntNdArrayElement, Q: QuantElement> super::RecurrentBackend for NdArray<E, I, Q>
+    impl<E: FloatNdArrayElement, I: IntNdArrayElement, Q: QuantElement> super::RecurrentBackend
+        for NdArray<E, I, Q>
     where
         NdArrayTensor: From<SharedArray<E>> + From<SharedArray<I>>,
         Self: Backend,

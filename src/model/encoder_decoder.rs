@@ -39,7 +39,10 @@ pub struct EncoderDecoder<B: Backend> {
 impl<B: RecurrentBackend> EncoderDecoder<B> {
     pub(super) fn new(config: &ModelConfig, init: &mut Init, device: &B::Device) -> Result<Self> {
         let d_target = config.d_output.ok_or_else(|| {
-            Error::config("model.d_output", "is not known: write the number of target tokens, the end symbol included")
+            Error::config(
+                "model.d_output",
+                "is not known: write the number of target tokens, the end symbol included",
+            )
         })?;
         let d_embedding = d_features(config)?;
         let encoder = stack_config(config, d_embedding, config.bidirectional);
@@ -81,8 +84,11 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         let [batch, n_steps] = target.dims();
         let state = self.read(input, lengths).1;
         let start = self.start(batch, &target.device());
-        let given =
-            if n_steps > 1 { Tensor::cat(vec![start, target.slice([0..batch, 0..n_steps - 1])], 1) } else { start };
+        let given = if n_steps > 1 {
+            Tensor::cat(vec![start, target.slice([0..batch, 0..n_steps - 1])], 1)
+        } else {
+            start
+        };
         let run = self.decoder.forward(self.target_embedding.forward(given), None, Some(state));
         self.head.forward(self.dropout.forward(run.output))
     }
@@ -107,7 +113,8 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
             let output = self.head.forward(self.dropout.forward(hidden));
             token = output.clone().argmax(1);
             outputs.push(output);
-            let tokens = token.clone().into_data().convert::<i64>().to_vec::<i64>().expect("tokens are integers");
+            let tokens =
+                token.clone().into_data().convert::<i64>().to_vec::<i64>().expect("tokens are integers");
             for (slot, token) in written.iter_mut().zip(tokens) {
                 if token == i64::from(END) {
                     slot.get_or_insert(outputs.len());
@@ -125,7 +132,8 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
             None => part,
             Some(linear) => {
                 let [rows, batch, d] = part.dims();
-                let pairs = part.reshape([rows / 2, 2, batch, d]).swap_dims(1, 2).reshape([rows / 2, batch, 2 * d]);
+                let pairs =
+                    part.reshape([rows / 2, 2, batch, d]).swap_dims(1, 2).reshape([rows / 2, batch, 2 * d]);
                 linear.forward(pairs).tanh()
             }
         };

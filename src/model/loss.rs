@@ -26,7 +26,12 @@ impl Objective {
     /// # Panics
     /// If the loss and the target do not go together: cross entropy and softmax-MSE take classes,
     /// MSE takes features.
-    pub fn loss<B: Backend>(&self, output: Tensor<B, 3>, target: &Target<B>, lengths: Option<&[usize]>) -> Tensor<B, 1> {
+    pub fn loss<B: Backend>(
+        &self,
+        output: Tensor<B, 3>,
+        target: &Target<B>,
+        lengths: Option<&[usize]>,
+    ) -> Tensor<B, 1> {
         let [batch, n_steps, d_output] = output.dims();
         let device = output.device();
         let each: Tensor<B, 2> = match (self.loss, target) {
@@ -45,7 +50,9 @@ impl Objective {
                 let truth = one_hot(classes.clone(), d_output);
                 (softmax(output, 2) - truth).square().mean_dim(2).squeeze_dim(2)
             }
-            (Loss::Mse, Target::Features(values)) => (output - values.clone()).square().mean_dim(2).squeeze_dim(2),
+            (Loss::Mse, Target::Features(values)) => {
+                (output - values.clone()).square().mean_dim(2).squeeze_dim(2)
+            }
             (Loss::Mse, Target::Classes(_)) => panic!("a mean squared error of classes is `softmax-mse`"),
             (loss, Target::Features(_)) => panic!("{loss:?} takes classes, the target is features"),
         };

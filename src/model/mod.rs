@@ -96,7 +96,9 @@ impl<B: RecurrentBackend> Model<B> {
     ) -> Prediction<B> {
         let steps = || n_steps.or(self.config().max_steps).expect("the steps to write: `max_steps`");
         match self {
-            Self::Sequence(model) if model.config().mode == IoMode::OneToMany => model.generate(input, state, steps()),
+            Self::Sequence(model) if model.config().mode == IoMode::OneToMany => {
+                model.generate(input, state, steps())
+            }
             Self::Sequence(model) => model.forward(input, lengths, state),
             Self::EncoderDecoder(model) => model.decode(input, lengths, steps()),
         }
@@ -169,21 +171,23 @@ fn stack_config(config: &ModelConfig, d_input: usize, bidirectional: bool) -> Re
 /// Features that the stack reads of the model's own input, D.
 fn d_features(config: &ModelConfig) -> Result<usize> {
     config.d_embedding.or(config.d_input).ok_or_else(|| {
-        Error::config("model.d_input", "is not known: write the input's features, or `vocabulary` and `d_embedding`")
+        Error::config(
+            "model.d_input",
+            "is not known: write the input's features, or `vocabulary` and `d_embedding`",
+        )
     })
 }
 
-fn embedding<B: Backend>(
-    rows: usize,
-    d: usize,
-    init: &mut Init,
-    device: &B::Device,
-) -> Embedding<B> {
+fn embedding<B: Backend>(rows: usize, d: usize, init: &mut Init, device: &B::Device) -> Embedding<B> {
     Embedding { weight: init.normal([rows, d], device) }
 }
 
 /// A token model's embedding; none where the input is features.
-fn input_embedding<B: Backend>(config: &ModelConfig, init: &mut Init, device: &B::Device) -> Result<Option<Embedding<B>>> {
+fn input_embedding<B: Backend>(
+    config: &ModelConfig,
+    init: &mut Init,
+    device: &B::Device,
+) -> Result<Option<Embedding<B>>> {
     let Some(d) = config.d_embedding else { return Ok(None) };
     let rows = config.vocabulary.ok_or_else(|| {
         Error::config("model.vocabulary", "is not known: write the number of tokens that the model reads")
@@ -191,7 +195,13 @@ fn input_embedding<B: Backend>(config: &ModelConfig, init: &mut Init, device: &B
     Ok(Some(embedding(rows, d, init, device)))
 }
 
-fn linear<B: Backend>(d_input: usize, d_output: usize, bias: bool, init: &mut Init, device: &B::Device) -> Linear<B> {
+fn linear<B: Backend>(
+    d_input: usize,
+    d_output: usize,
+    bias: bool,
+    init: &mut Init,
+    device: &B::Device,
+) -> Linear<B> {
     let bound = (d_input as f64).powf(-0.5);
     Linear {
         weight: init.uniform([d_input, d_output], bound, device),

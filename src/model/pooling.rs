@@ -58,7 +58,9 @@ pub(super) fn pool<B: Backend>(
         }
         Pooling::Max => {
             let steps = match padding {
-                Some(padding) => steps.mask_fill(padding.unsqueeze_dim::<3>(2).expand([batch, n_steps, d]), f32::MIN),
+                Some(padding) => {
+                    steps.mask_fill(padding.unsqueeze_dim::<3>(2).expand([batch, n_steps, d]), f32::MIN)
+                }
                 None => steps,
             };
             steps.max_dim(1)

@@ -62,7 +62,12 @@ impl<B: RecurrentBackend> SequenceModel<B> {
     /// # Shapes
     /// * input: `[B, T, D]`, or tokens `[B, T]`
     /// * output: `[B, T, O]`; many-to-one: `[B, 1, O]`
-    pub fn forward(&self, input: Input<B>, lengths: Option<&[usize]>, state: Option<RecurrentState<B>>) -> Prediction<B> {
+    pub fn forward(
+        &self,
+        input: Input<B>,
+        lengths: Option<&[usize]>,
+        state: Option<RecurrentState<B>>,
+    ) -> Prediction<B> {
         let run = self.stack.forward(embed(self.embedding.as_ref(), input), lengths, state);
         let many_to_one = self.config.mode == IoMode::ManyToOne;
         let features = if many_to_one {
@@ -92,8 +97,11 @@ impl<B: RecurrentBackend> SequenceModel<B> {
         };
         let [_, n_steps, d_output] = truth.dims();
         let start = Tensor::zeros([batch, 1, d_output], &truth.device());
-        let fed_back =
-            if n_steps > 1 { Tensor::cat(vec![start, truth.slice([0..batch, 0..n_steps - 1])], 1) } else { start };
+        let fed_back = if n_steps > 1 {
+            Tensor::cat(vec![start, truth.slice([0..batch, 0..n_steps - 1])], 1)
+        } else {
+            start
+        };
         let input = Tensor::cat(vec![input.expand([batch, n_steps, d_input]), fed_back], 2);
         self.write(self.stack.forward(input, None, None).output)
     }
@@ -103,7 +111,12 @@ impl<B: RecurrentBackend> SequenceModel<B> {
     /// # Shapes
     /// * input: `[B, 1, D]`, or tokens `[B, 1]`
     /// * output: `[B, n_steps, O]`
-    pub fn generate(&self, input: Input<B>, state: Option<RecurrentState<B>>, n_steps: usize) -> Prediction<B> {
+    pub fn generate(
+        &self,
+        input: Input<B>,
+        state: Option<RecurrentState<B>>,
+        n_steps: usize,
+    ) -> Prediction<B> {
         let input: Tensor<B, 2> = embed(self.embedding.as_ref(), input).squeeze_dim(1);
         let [batch, _] = input.dims();
         let device = input.device();

@@ -125,11 +125,15 @@ impl<B: RecurrentBackend> Loaded<B> {
             (SampleInput::Features(x), InputSchema::Features { channels, .. }) => {
                 if x.channels != *channels {
                     let n = x.channels;
-                    return Err(Error::Input(format!("the input has {n} channels, the model reads {channels}")));
+                    return Err(Error::Input(format!(
+                        "the input has {n} channels, the model reads {channels}"
+                    )));
                 }
                 if let Some(k) = x.data.iter().position(|value| !value.is_finite()) {
                     let (step, channel, value) = (k / channels + 1, k % channels + 1, x.data[k]);
-                    let message = format!("the input is {value} at step {step}, channel {channel}: give a finite value");
+                    let message = format!(
+                        "the input is {value} at step {step}, channel {channel}: give a finite value"
+                    );
                     return Err(Error::Input(message));
                 }
                 Ok(())
@@ -143,8 +147,12 @@ impl<B: RecurrentBackend> Loaded<B> {
                     None => Ok(()),
                 }
             }
-            (SampleInput::Features(_), _) => Err(Error::Input("the model reads tokens, the input is features".into())),
-            (SampleInput::Tokens(_), _) => Err(Error::Input("the model reads features, the input is tokens".into())),
+            (SampleInput::Features(_), _) => {
+                Err(Error::Input("the model reads tokens, the input is features".into()))
+            }
+            (SampleInput::Tokens(_), _) => {
+                Err(Error::Input("the model reads features, the input is tokens".into()))
+            }
         }
     }
 
@@ -152,7 +160,8 @@ impl<B: RecurrentBackend> Loaded<B> {
     fn answers(&self, output: Tensor<B, 3>, lengths: Option<&[usize]>) -> Vec<Answer> {
         let [batch, n_steps, d] = output.dims();
         let target = &self.folder.schema.target;
-        let output = if matches!(target, TargetSchema::Features { .. }) { output } else { softmax(output, 2) };
+        let output =
+            if matches!(target, TargetSchema::Features { .. }) { output } else { softmax(output, 2) };
         let values: Vec<f32> = output.into_data().convert::<f32>().to_vec().expect("outputs are floats");
         (0..batch)
             .map(|b| {
@@ -167,12 +176,15 @@ impl<B: RecurrentBackend> Loaded<B> {
                     }
                     TargetSchema::Tokens { labels } => {
                         let steps = rows.chunks_exact(d).map(|row| {
-                            let best = (0..d).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a row has a class");
+                            let best =
+                                (0..d).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a row has a class");
                             (best, (labels[best].clone(), f64::from(row[best])))
                         });
                         // A model that decides where to end says so with a symbol of its own.
                         let ends = self.folder.config.model.mode == IoMode::EncoderDecoder;
-                        Answer::Labels(steps.take_while(|(k, _)| !ends || *k != END as usize).map(|(_, s)| s).collect())
+                        Answer::Labels(
+                            steps.take_while(|(k, _)| !ends || *k != END as usize).map(|(_, s)| s).collect(),
+                        )
                     }
                     TargetSchema::Features { scales, .. } => {
                         let mut data = rows.to_vec();
@@ -188,7 +200,9 @@ impl<B: RecurrentBackend> Loaded<B> {
         let config = &self.folder.config.model;
         let writes = matches!(config.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
         if writes && n_steps.or(config.max_steps).is_none_or(|n| n == 0) {
-            return Err(Error::Input("how many steps to write is not known: give it, or set model.max_steps".into()));
+            return Err(Error::Input(
+                "how many steps to write is not known: give it, or set model.max_steps".into(),
+            ));
         }
         Ok(())
     }
@@ -208,8 +222,10 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         inputs.iter().try_for_each(|input| self.check(input))?;
         let mut answers = Vec::with_capacity(inputs.len());
         for chunk in inputs.chunks(BATCH) {
-            let samples: Vec<Sample> =
-                chunk.iter().map(|input| Sample { input: input.clone(), target: SampleTarget::Class(0) }).collect();
+            let samples: Vec<Sample> = chunk
+                .iter()
+                .map(|input| Sample { input: input.clone(), target: SampleTarget::Class(0) })
+                .collect();
             let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, &self.device);
             let said = self.model.predict(batch.input, batch.input_lengths.as_deref(), None, n_steps);
             answers.extend(self.answers(said.output, said.lengths.as_deref()));
@@ -265,4 +281,3 @@ impl<B: RecurrentBackend> Stream for Live<'_, B> {
         Ok(self.loaded.answers(said.output, None).remove(0))
     }
 }
-

@@ -59,18 +59,26 @@ impl RawInput {
     pub fn read(path: &Path) -> Result<Self> {
         let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
         if size > MAX_INPUT {
-            return Err(Error::file(path, format!("has {size} bytes, more than the {MAX_INPUT} that are read")));
+            return Err(Error::file(
+                path,
+                format!("has {size} bytes, more than the {MAX_INPUT} that are read"),
+            ));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| Error::file(path, format!("is not a safetensors file ({e}): write it with safetensors")))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+            Error::file(path, format!("is not a safetensors file ({e}): write it with safetensors"))
+        })?;
         let wrong = |name: &str, view: &TensorView, wants: &str| {
             Error::file(path, format!("`{name}` is of type {:?}, it must be {wants}", view.dtype()))
         };
         let floats = |name: &str, view: &TensorView| match view.dtype() {
             Dtype::F32 => Ok(Array {
                 shape: view.shape().to_vec(),
-                values: view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+                values: view
+                    .data()
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect(),
             }),
             _ => Err(wrong(name, view, "f32")),
         };
@@ -100,7 +108,10 @@ impl RawInput {
             }
         }
         if input.features.is_none() && input.tokens.is_none() {
-            return Err(Error::file(path, "has no tensor `x`: f32 [B, T, D], or i64 [B, T] for a token model"));
+            return Err(Error::file(
+                path,
+                "has no tensor `x`: f32 [B, T, D], or i64 [B, T] for a token model",
+            ));
         }
         Ok(input)
     }
@@ -129,7 +140,11 @@ impl RawOutput {
     }
 }
 
-pub(super) fn run<B: RecurrentBackend>(model: &Model<B>, input: &RawInput, device: &B::Device) -> Result<RawOutput> {
+pub(super) fn run<B: RecurrentBackend>(
+    model: &Model<B>,
+    input: &RawInput,
+    device: &B::Device,
+) -> Result<RawOutput> {
     let config = model.config();
     let bad = |message: String| Err(Error::Input(message));
     let tensor = match (&input.features, &input.tokens) {
@@ -151,7 +166,10 @@ pub(super) fn run<B: RecurrentBackend>(model: &Model<B>, input: &RawInput, devic
             };
             let vocabulary = config.vocabulary.unwrap_or(0) as i64;
             if let Some(token) = x.values.iter().find(|token| !(0..vocabulary).contains(token)) {
-                return bad(format!("token {token} is outside the vocabulary: it must be 0 to {}", vocabulary - 1));
+                return bad(format!(
+                    "token {token} is outside the vocabulary: it must be 0 to {}",
+                    vocabulary - 1
+                ));
             }
             Input::Tokens(Tensor::from_data(TensorData::new(x.values.clone(), [b, t]), device))
         }
@@ -168,11 +186,15 @@ pub(super) fn run<B: RecurrentBackend>(model: &Model<B>, input: &RawInput, devic
     let lengths = match &input.lengths {
         None => None,
         Some(lengths) => {
-            let whole: Option<Vec<usize>> =
-                lengths.iter().map(|&n| usize::try_from(n).ok().filter(|n| (1..=n_steps).contains(n))).collect();
+            let whole: Option<Vec<usize>> = lengths
+                .iter()
+                .map(|&n| usize::try_from(n).ok().filter(|n| (1..=n_steps).contains(n)))
+                .collect();
             match whole.filter(|lengths| lengths.len() == batch) {
                 Some(lengths) => Some(lengths),
-                None => return bad(format!("lengths must be {batch} numbers of 1 to {n_steps}, not {lengths:?}")),
+                None => {
+                    return bad(format!("lengths must be {batch} numbers of 1 to {n_steps}, not {lengths:?}"));
+                }
             }
         }
     };

@@ -32,7 +32,11 @@ impl Init {
     }
 
     /// Standard normal.
-    pub fn normal<B: Backend, const D: usize>(&mut self, shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+    pub fn normal<B: Backend, const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        device: &B::Device,
+    ) -> Param<Tensor<B, D>> {
         let values = (0..shape.iter().product()).map(|_| self.rng.sample(StandardNormal)).collect();
         param(values, shape, device)
     }
@@ -77,7 +81,8 @@ impl Init {
     fn orthogonal(&mut self, n: usize) -> Vec<f64> {
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n);
         while rows.len() < n {
-            let mut row: Vec<f64> = (&mut self.rng as &mut dyn Rng).sample_iter(StandardNormal).take(n).collect();
+            let mut row: Vec<f64> =
+                (&mut self.rng as &mut dyn Rng).sample_iter(StandardNormal).take(n).collect();
             for _ in 0..2 {
                 for other in &rows {
                     let dot: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
@@ -92,7 +97,11 @@ impl Init {
     }
 }
 
-fn param<B: Backend, const D: usize>(values: Vec<f64>, shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+fn param<B: Backend, const D: usize>(
+    values: Vec<f64>,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
     Param::from_data(TensorData::new(values, shape).convert::<B::FloatElem>(), device)
 }
 

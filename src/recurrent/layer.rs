@@ -1,7 +1,7 @@
 //! One layer in one direction: its packed weights.
 
-use crate::config::Initialization;
 use super::{Init, RecurrentStackConfig};
+use crate::config::Initialization;
 use crate::kernel::{Cell, Operands, RecurrentBackend, Sequence};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -21,7 +21,12 @@ pub struct RecurrentLayer<B: Backend> {
 }
 
 impl<B: Backend> RecurrentLayer<B> {
-    pub(super) fn new(config: &RecurrentStackConfig, d_input: usize, init: &mut Init, device: &B::Device) -> Self {
+    pub(super) fn new(
+        config: &RecurrentStackConfig,
+        d_input: usize,
+        init: &mut Init,
+        device: &B::Device,
+    ) -> Self {
         let (gates, d_hidden) = (config.cell.gates(), config.d_hidden);
         let weight_ih = init.gates(config.initialization, false, [gates, d_hidden, d_input], device);
         let weight_hh = init.gates(config.initialization, true, [gates, d_hidden, d_hidden], device);

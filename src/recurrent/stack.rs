@@ -126,7 +126,8 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
         let [batch, n_steps, d_input] = input.dims();
         let device = input.device();
         assert_eq!(
-            d_input, self.config.d_input,
+            d_input,
+            self.config.d_input,
             "the stack reads {} features, the input [B, T, D] = {:?} has {d_input}",
             self.config.d_input,
             input.dims(),
@@ -238,6 +239,9 @@ fn row<B: Backend>(tensor: &Tensor<B, 3>, k: usize) -> Tensor<B, 3> {
 /// `[T, B, D]`, true past each sequence's end.
 fn ended<B: Backend>(lengths: &[usize], n_steps: usize, d: usize, device: &B::Device) -> Tensor<B, 3, Bool> {
     let ended = (0..n_steps).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
-    Tensor::<B, 3, Bool>::from_data(TensorData::new(ended, [n_steps, lengths.len(), 1]), device)
-        .expand([n_steps, lengths.len(), d])
+    Tensor::<B, 3, Bool>::from_data(TensorData::new(ended, [n_steps, lengths.len(), 1]), device).expand([
+        n_steps,
+        lengths.len(),
+        d,
+    ])
 }

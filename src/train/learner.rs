@@ -50,7 +50,8 @@ impl<B: TrainBackend> TrainStep for Trainee<B> {
     type Output = StepReport;
 
     fn step(&self, batch: Batch<B>) -> TrainOutput<StepReport> {
-        let loss = self.objective.loss(self.model.forward(&batch), &batch.target, batch.target_lengths.as_deref());
+        let loss =
+            self.objective.loss(self.model.forward(&batch), &batch.target, batch.target_lengths.as_deref());
         let steps = batch.valid_steps();
         let value = loss.clone().into_scalar().elem::<f64>();
         let report = StepReport(Tally { loss: value * steps as f64, steps, ..Default::default() });

@@ -132,8 +132,12 @@ pub fn objective(config: &TrainConfig, schema: &Schema) -> Result<Objective> {
     let classes = !matches!(schema.target, TargetSchema::Features { .. });
     let loss = config.loss.unwrap_or(if classes { Loss::CrossEntropy } else { Loss::Mse });
     if classes == (loss == Loss::Mse) {
-        let (has, needs) = if classes { ("classes", "cross-entropy or softmax-mse") } else { ("values", "mse") };
-        return Err(Error::config("train.loss", format!("the data has {has} to predict: write {needs}, or leave it out")));
+        let (has, needs) =
+            if classes { ("classes", "cross-entropy or softmax-mse") } else { ("values", "mse") };
+        return Err(Error::config(
+            "train.loss",
+            format!("the data has {has} to predict: write {needs}, or leave it out"),
+        ));
     }
     Ok(Objective { loss, label_smoothing: config.label_smoothing })
 }
@@ -168,9 +172,14 @@ impl Task for Job<'_> {
 
         let started = Instant::now();
         let draw = Draw { seed: settings.seed, noise: settings.input_noise };
-        let train = Loader::<B>::new(Arc::new(dataset.train), settings.batch_size, Some(draw), device.clone());
-        let valid =
-            Loader::<B::InnerBackend>::new(Arc::new(dataset.valid), settings.batch_size, None, device.clone());
+        let train =
+            Loader::<B>::new(Arc::new(dataset.train), settings.batch_size, Some(draw), device.clone());
+        let valid = Loader::<B::InnerBackend>::new(
+            Arc::new(dataset.valid),
+            settings.batch_size,
+            None,
+            device.clone(),
+        );
         let schedule = LearningRate::new(settings, train.n_batches());
         let strategy = Arc::new(Strategy::<B> {
             config: settings.clone(),
@@ -183,15 +192,16 @@ impl Task for Job<'_> {
             TargetSchema::Features { .. } => StepMetric::<StepScore>::new("MSE", false),
             _ => StepMetric::<StepScore>::new("Accuracy", true),
         };
-        let mut training = SupervisedTraining::<Components<B>>::new(&folder, Arc::new(train), Arc::new(valid))
-            .metrics((StepMetric::<StepLoss>::new("Loss", false),))
-            .metric_valid_numeric(metric)
-            .with_metric_logger(InMemoryMetricLogger::default())
-            .with_application_logger(None)
-            .with_file_checkpointer(DefaultRecorder::new())
-            .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
-            .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
-            .num_epochs(settings.epochs);
+        let mut training =
+            SupervisedTraining::<Components<B>>::new(&folder, Arc::new(train), Arc::new(valid))
+                .metrics((StepMetric::<StepLoss>::new("Loss", false),))
+                .metric_valid_numeric(metric)
+                .with_metric_logger(InMemoryMetricLogger::default())
+                .with_application_logger(None)
+                .with_file_checkpointer(DefaultRecorder::new())
+                .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
+                .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
+                .num_epochs(settings.epochs);
         if !progress.is_text_ui() {
             training = training.renderer(progress::Silent);
         }
@@ -214,7 +224,14 @@ impl Task for Job<'_> {
         let exported = folder.join("model");
         let model_folder = ModelFolder { manifest, config, schema: dataset.schema, scores: scores.clone() };
         artifact::save(&exported, &model_folder, &model)?;
-        Ok(Run { folder, model: exported, epochs: std::mem::take(&mut outcome.epochs), scores, n_params, seconds })
+        Ok(Run {
+            folder,
+            model: exported,
+            epochs: std::mem::take(&mut outcome.epochs),
+            scores,
+            n_params,
+            seconds,
+        })
     }
 }
 
@@ -234,7 +251,8 @@ fn metrics_csv(epochs: &[Epoch]) -> String {
     let metric = epochs.first().map_or("score", |epoch| epoch.metric);
     let mut csv = format!("epoch,train_loss,valid_loss,valid_{metric},lr,seconds\n");
     for e in epochs {
-        csv += &format!("{},{},{},{},{},{:.3}\n", e.epoch, e.train_loss, e.valid_loss, e.score, e.lr, e.seconds);
+        csv +=
+            &format!("{},{},{},{},{},{:.3}\n", e.epoch, e.train_loss, e.valid_loss, e.score, e.lr, e.seconds);
     }
     csv
 }

@@ -4,8 +4,8 @@ use crate::config::{OptimizerKind, TrainConfig};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, RmsProp, RmsPropConfig, RmsPropState, Sgd, SgdConfig,
-    SgdState, SimpleOptimizer,
+    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, RmsProp, RmsPropConfig, RmsPropState, Sgd,
+    SgdConfig, SgdState, SimpleOptimizer,
 };
 use burn::record::Record;
 use burn::tensor::Tensor;
@@ -66,7 +66,10 @@ impl<B: Backend> Optimizer<B> {
             ),
             OptimizerKind::Sgd => {
                 let momentum = (config.momentum > 0.0).then(|| {
-                    MomentumConfig::new().with_momentum(config.momentum).with_dampening(0.0).with_nesterov(false)
+                    MomentumConfig::new()
+                        .with_momentum(config.momentum)
+                        .with_dampening(0.0)
+                        .with_nesterov(false)
                 });
                 Self::Sgd(SgdConfig::new().with_weight_decay(coupled).with_momentum(momentum).build())
             }

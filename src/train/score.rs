@@ -26,7 +26,8 @@ impl Tally {
     pub fn of<B: RecurrentBackend>(objective: &Objective, output: Tensor<B, 3>, batch: &Batch<B>) -> Self {
         let steps = batch.valid_steps();
         let lengths = batch.target_lengths.as_deref();
-        let loss = objective.loss(output.clone(), &batch.target, lengths).into_scalar().elem::<f64>() * steps as f64;
+        let loss =
+            objective.loss(output.clone(), &batch.target, lengths).into_scalar().elem::<f64>() * steps as f64;
         let [size, n_steps, d_output] = output.dims();
         let valid = |k: usize| lengths.is_none_or(|lengths| k % n_steps < lengths[k / n_steps]);
         let mut tally = Self { loss, steps, ..Self::default() };

@@ -16,9 +16,9 @@ use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
 
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, LearningComponentsMarker, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainingItem,
-    TrainLoader, TrainingComponents, ValidLoader,
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, LearningComponentsMarker,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
+    TrainingItem, ValidLoader,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -105,7 +105,8 @@ impl<B: TrainBackend> Strategy<B> {
             iteration += 1;
             let report = model.step(batch);
             tally.add(&report.0);
-            let item = TrainingItem::new(report, batches.progress(), components.done.clone(), Some(iteration), None);
+            let item =
+                TrainingItem::new(report, batches.progress(), components.done.clone(), Some(iteration), None);
             events.process_valid(LearnerEvent::ProcessedItem(item));
         }
         events.process_valid(LearnerEvent::EndEpoch(components.epoch));
@@ -115,7 +116,10 @@ impl<B: TrainBackend> Strategy<B> {
     fn not_finite(&self, what: &str, value: f64, step: u64, epoch: usize, lr: f64) -> Error {
         let last = match epoch - 1 {
             0 => "no epoch was finished before".to_string(),
-            last => format!("the last good checkpoint is {}", self.run.join(format!("checkpoint/model-{last}.mpk")).display()),
+            last => format!(
+                "the last good checkpoint is {}",
+                self.run.join(format!("checkpoint/model-{last}.mpk")).display()
+            ),
         };
         Error::Training(format!(
             "the {what} is {value} at step {} of epoch {epoch} with learning rate {lr:.3e}; {last}: lower train.lr or train.clip",

@@ -1,4 +1,7 @@
 //! The suite that every backend passes: each test runs on all those compiled in.
 
+mod bad_input;
+mod cli;
+mod laws;
 mod recurrent;
 mod support;

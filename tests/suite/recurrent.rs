@@ -10,8 +10,6 @@ use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentSt
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-const CELLS: [Cell; 5] = [Cell::RnnTanh, Cell::RnnRelu, Cell::Lstm, Cell::GruAfter, Cell::GruBefore];
-
 #[derive(Deserialize)]
 struct Case {
     name: String,
@@ -59,7 +57,12 @@ impl Fixture<'_> {
         Some((floats, view.shape().to_vec()))
     }
 
-    fn tensor<B: TrainBackend, const D: usize>(&self, case: &Case, name: &str, device: &B::Device) -> Option<Tensor<B, D>> {
+    fn tensor<B: TrainBackend, const D: usize>(
+        &self,
+        case: &Case,
+        name: &str,
+        device: &B::Device,
+    ) -> Option<Tensor<B, D>> {
         let (values, shape) = self.get(case, name)?;
         Some(tensor(&values, shape.try_into().expect("rank"), device))
     }
@@ -108,7 +111,8 @@ fn check_case<B: TrainBackend>(case: &Case, fixture: &Fixture, device: &B::Devic
     let StackOutput { output, state } = stack.forward(x.clone(), case.lengths.as_deref(), state);
 
     let check = |name: &str, got: Vec<f32>| {
-        let (expected, _) = fixture.get(case, name).unwrap_or_else(|| panic!("{}/{name} is missing", case.name));
+        let (expected, _) =
+            fixture.get(case, name).unwrap_or_else(|| panic!("{}/{name} is missing", case.name));
         assert_close(&format!("{}/{name}", case.name), &got, &expected);
     };
     check("y", values(output.clone()));

@@ -7,7 +7,15 @@ use rnn_zoo::backend::{DeviceInfo, Task, devices};
 /// One device of each backend that is compiled in, the most capable.
 pub fn each_backend() -> Vec<DeviceInfo> {
     let mut seen = Vec::new();
-    devices().into_iter().filter(|d| !seen.contains(&d.backend) && { seen.push(d.backend); true }).collect()
+    devices()
+        .into_iter()
+        .filter(|d| {
+            !seen.contains(&d.backend) && {
+                seen.push(d.backend);
+                true
+            }
+        })
+        .collect()
 }
 
 /// Runs `task` on one device of each backend.
@@ -37,7 +45,11 @@ pub fn assert_close(what: &str, got: &[f32], expected: &[f32]) {
     }
 }
 
-pub fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
+pub fn tensor<B: Backend, const D: usize>(
+    values: &[f32],
+    shape: [usize; D],
+    device: &B::Device,
+) -> Tensor<B, D> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 

@@ -1,0 +1,149 @@
+//! The hand-written gradients against finite differences, in f64: central, along one random
+//! direction a tensor.
+//!
+//! A test binary of its own: burn keeps one default float type a device and process.
+
+use burn::backend::Autodiff;
+use burn::module::Param;
+use burn::tensor::{Tensor, TensorData};
+use burn_ndarray::{NdArray, NdArrayDevice};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rnn_zoo::kernel::Cell;
+use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentState};
+
+type B = Autodiff<NdArray<f64>>;
+
+const EPS: f64 = 1e-6;
+const RTOL: f64 = 1e-3;
+const ATOL: f64 = 1e-5;
+const BATCH: usize = 3;
+const STEPS: usize = 4;
+const D: usize = 2;
+const H: usize = 3;
+
+/// Everything that the loss depends on, by name.
+type Point = Vec<(String, Vec<usize>, Vec<f64>)>;
+
+fn draw(rng: &mut ChaCha8Rng, n: usize) -> Vec<f64> {
+    (0..n).map(|_| rng.random_range(-0.7..0.7)).collect()
+}
+
+fn tensor<const N: usize>(values: &[f64], shape: &[usize]) -> Tensor<B, N> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()), &NdArrayDevice::Cpu)
+}
+
+/// The loss at a point, and its gradient if asked for.
+fn evaluate(
+    config: &RecurrentStackConfig,
+    point: &Point,
+    weights: &[Vec<f64>; 3],
+    lengths: Option<&[usize]>,
+    differentiate: bool,
+) -> (f64, Vec<Vec<f64>>) {
+    let mut stack: RecurrentStack<B> = config.init(&mut Init::new(0), &NdArrayDevice::Cpu);
+    let mut parts = point.iter();
+    let mut next = || parts.next().expect("the point has all parts");
+    fn leaf<const N: usize>((_, shape, values): &(String, Vec<usize>, Vec<f64>)) -> Tensor<B, N> {
+        tensor(values, shape).require_grad()
+    }
+    let x: Tensor<B, 3> = leaf(next());
+    let hidden: Tensor<B, 3> = leaf(next());
+    let cell: Option<Tensor<B, 3>> = config.cell.has_cell_state().then(|| leaf(next()));
+    for layer in &mut stack.layers {
+        layer.weight_ih = Param::from_tensor(leaf(next()));
+        layer.weight_hh = Param::from_tensor(leaf(next()));
+        layer.bias_ih = layer.bias_ih.is_some().then(|| Param::from_tensor(leaf(next())));
+        layer.bias_hh = layer.bias_hh.is_some().then(|| Param::from_tensor(leaf(next())));
+    }
+    let state = RecurrentState { hidden: hidden.clone(), cell: cell.clone() };
+    let run = stack.forward(x.clone(), lengths, Some(state));
+    let weigh = |t: Tensor<B, 3>, w: &[f64]| (t.clone() * tensor(w, &t.dims())).sum();
+    let mut loss = weigh(run.output, &weights[0]) + weigh(run.state.hidden, &weights[1]);
+    if let Some(cell) = run.state.cell {
+        loss = loss + weigh(cell, &weights[2]);
+    }
+    let value = loss.clone().into_scalar();
+    if !differentiate {
+        return (value, Vec::new());
+    }
+    let grads = loss.backward();
+    fn values<const N: usize>(t: Option<Tensor<NdArray<f64>, N>>) -> Vec<f64> {
+        t.expect("a leaf has a gradient").into_data().to_vec().expect("f64")
+    }
+    let mut all = vec![values(x.grad(&grads)), values(hidden.grad(&grads))];
+    all.extend(cell.map(|cell| values(cell.grad(&grads))));
+    for layer in &stack.layers {
+        all.push(values(layer.weight_ih.grad(&grads)));
+        all.push(values(layer.weight_hh.grad(&grads)));
+        all.extend(layer.bias_ih.iter().chain(&layer.bias_hh).map(|bias| values(bias.grad(&grads))));
+    }
+    (value, all)
+}
+
+fn check(config: &RecurrentStackConfig, lengths: Option<&[usize]>, given: bool, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let rows = config.n_layers * config.directions();
+    let mut point: Point = Vec::new();
+    let mut part = |name: &str, shape: &[usize], zero: bool| {
+        let n = shape.iter().product();
+        point.push((name.into(), shape.to_vec(), if zero { vec![0.0; n] } else { draw(&mut rng, n) }));
+    };
+    part("x", &[BATCH, STEPS, D], false);
+    part("h0", &[rows, BATCH, H], !given);
+    if config.cell.has_cell_state() {
+        part("c0", &[rows, BATCH, H], !given);
+    }
+    let gates = config.cell.gates() * H;
+    for k in 0..rows {
+        let d_input = if k < config.directions() { D } else { config.d_output() };
+        part("weight_ih", &[gates, d_input], false);
+        part("weight_hh", &[gates, H], false);
+        if config.bias {
+            part("bias_ih", &[gates], false);
+            part("bias_hh", &[gates], false);
+        }
+    }
+    let sizes = [BATCH * STEPS * config.d_output(), rows * BATCH * H, rows * BATCH * H];
+    let weights = sizes.map(|n| draw(&mut rng, n));
+
+    let (_, grads) = evaluate(config, &point, &weights, lengths, true);
+    for (k, grad) in grads.iter().enumerate() {
+        let direction = draw(&mut rng, grad.len());
+        let moved = |sign: f64| {
+            let mut point = point.clone();
+            point[k].2.iter_mut().zip(&direction).for_each(|(v, d)| *v += sign * EPS * d);
+            evaluate(config, &point, &weights, lengths, false).0
+        };
+        let numeric = (moved(1.0) - moved(-1.0)) / (2.0 * EPS);
+        let analytic: f64 = grad.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        assert!(
+            (numeric - analytic).abs() <= ATOL + RTOL * numeric.abs(),
+            "{config:?}, lengths {lengths:?}, initial state {given}: {} has {analytic}, differences give {numeric}",
+            point[k].0
+        );
+    }
+}
+
+#[test]
+fn gradients_pass_finite_differences() {
+    let mut seed = 0;
+    for cell in [Cell::RnnTanh, Cell::RnnRelu, Cell::Lstm, Cell::GruAfter, Cell::GruBefore] {
+        for n_layers in 1..=3 {
+            for bidirectional in [false, true] {
+                for lengths in [None, Some([4, 1, 2].as_slice())] {
+                    for given in [false, true] {
+                        seed += 1;
+                        let config = RecurrentStackConfig {
+                            n_layers,
+                            bidirectional,
+                            bias: seed % 4 != 0,
+                            ..RecurrentStackConfig::new(cell, D, H)
+                        };
+                        check(&config, lengths, given, seed);
+                    }
+                }
+            }
+        }
+    }
+}

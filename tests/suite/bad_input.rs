@@ -1,0 +1,567 @@
+//! Whatever is wrong with a file, a flag or an input: one line that says where and what to do, and nothing half done.
+
+use crate::cli::{Part, Workshop, f32s, i64s, safetensors};
+use safetensors::tensor::Dtype;
+use std::fs;
+
+/// What is wrong with how a command is refused; nothing if it is well. `says` is what the error's line must have.
+fn fault(w: &Workshop, command: &str, code: i32, says: &[&str]) -> Option<String> {
+    let before = w.files();
+    let said = w.run(command);
+    let errors: Vec<&str> = said.err.lines().filter(|line| line.starts_with("error:")).collect();
+    let mut faults = Vec::new();
+    if said.code != Some(code) {
+        faults.push(format!("exit code {:?}, not {code}", said.code));
+    }
+    if said.err.contains("panicked") {
+        faults.push("it panicked".into());
+    }
+    if !said.out.is_empty() {
+        faults.push("there is output".into());
+    }
+    match errors.as_slice() {
+        [error] => faults.extend(says.iter().filter(|s| !error.contains(**s)).map(|s| format!("no `{s}`"))),
+        _ => faults.push(format!("{} lines are errors", errors.len())),
+    }
+    let after = w.files();
+    if after != before {
+        let other: Vec<_> = after.iter().filter(|(name, bytes)| before.get(*name) != Some(bytes)).collect();
+        faults
+            .push(format!("files are there or changed: {:?}", other.iter().map(|f| f.0).collect::<Vec<_>>()));
+    }
+    (!faults.is_empty()).then(|| format!("{command}\n  {}\n  {}", faults.join("\n  "), said.err.trim_end()))
+}
+
+#[track_caller]
+fn none(faults: impl IntoIterator<Item = Option<String>>) {
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n\n"));
+}
+
+/// That each command is refused with exit code 1.
+#[track_caller]
+fn refused(w: &Workshop, rows: &[(&str, &[&str])]) {
+    none(rows.iter().map(|(command, says)| fault(w, command, 1, says)));
+}
+
+/// That training with each `--set` is refused.
+#[track_caller]
+fn set_refused(w: &Workshop, config: &str, rows: &[(&str, &[&str])]) {
+    none(rows.iter().map(|(set, says)| fault(w, &format!("train {config} --run new --set {set}"), 1, says)));
+}
+
+#[test]
+fn files_that_are_not_there_or_not_text() {
+    let w = Workshop::new();
+    w.write("empty", "");
+    w.write("latin", b"name = \"caf\xe9\"\n");
+    w.write("folder/x", "");
+    let gone = "No such file";
+    refused(
+        &w,
+        &[
+            ("train gone.toml --run new", &["gone.toml", gone]),
+            ("train empty --run new", &["empty: is empty", "`name`", "[model]"]),
+            ("train latin --run new", &["latin:1:", "UTF-8", "byte 11", "save it as"]),
+            ("train folder --run new", &["folder: "]),
+            ("train tiny.toml --run new --set data.train=gone.ts", &["gone.ts", gone]),
+            ("train tiny.toml --run new --set data.train=empty", &["empty: is empty"]),
+            ("train tiny.toml --run new --set data.test=empty", &["empty: is empty"]),
+            ("train tiny.toml --run new --set data.train=latin", &["latin:1:", "UTF-8"]),
+            ("train tiny.toml --run tiny", &["tiny: is not empty", "overwrites nothing", "name another"]),
+            ("train tiny.toml --run tiny.toml", &["tiny.toml: "]),
+            ("eval gone", &["gone: is not a folder", "name a model folder"]),
+            ("eval folder", &["folder: has no manifest.json", "not a model folder"]),
+            ("eval tiny --data gone.ts", &["gone.ts", gone]),
+            ("eval tiny --data empty", &["empty: is empty"]),
+            ("predict tiny empty", &["empty: is empty"]),
+            ("predict text latin", &["latin", "UTF-8"]),
+            ("predict tiny --input gone --output new", &["gone", gone]),
+            ("predict tiny --input tiny.ts --output new", &["tiny.ts: is not a safetensors file"]),
+            (
+                "predict tiny --input tiny.ts --output tiny.toml",
+                &["tiny.toml: exists already", "name another"],
+            ),
+            ("export tiny --format bin --out text", &["text: exists already", "name another"]),
+            ("list", &["models: ", gone]),
+            ("list --models folder", &["folder: has no model folder", "--models"]),
+        ],
+    );
+}
+
+#[test]
+fn ts_files() {
+    let w = Workshop::new();
+    const HEAD: &str = "@classLabel true a b c\n@data\n1,2:3,4:a\n";
+    let rows: &[(&str, &[&str])] = &[
+        ("1,2:3:b\n", &[":4: channel 2 has 1 steps, channel 1 has 2"]),
+        ("1,2:b\n", &[":4: 1 channels", "has 2"]),
+        ("1,2:3,4\n", &[":4: the label is missing", "last field, after a `:`"]),
+        ("1,2:3,4:\n", &[":4: the label is missing"]),
+        ("1,2:3,4:d\n", &[":4: label `d` is not in `@classLabel`: a, b, c"]),
+        ("1,NaN:3,4:b\n", &[":4: channel 1, step 2", "missing (`NaN`)", "fill it in or leave it out"]),
+        ("1,2:?,4:b\n", &[":4: channel 2, step 1", "missing (`?`)"]),
+        ("1,2:3,inf:b\n", &[":4: channel 2, step 2", "not finite"]),
+        ("1,2:3,four:b\n", &[":4: channel 2, step 2: `four` is not a number"]),
+        ("::b\n", &[":4: channel 1 has no value"]),
+    ];
+    none(rows.iter().flat_map(|(case, says)| {
+        w.write("bad.ts", format!("{HEAD}{case}"));
+        let says = [&["bad.ts"], *says].concat();
+        [
+            "train tiny.toml --run new --set data.train=bad.ts",
+            "eval tiny --data bad.ts",
+            "predict tiny bad.ts",
+        ]
+        .map(|command| fault(&w, command, 1, &says))
+    }));
+    let whole: &[(&str, &[&str])] = &[
+        ("@classLabel true a b\n1,2:3,4:a\n", &[":2: a line before `@data`"]),
+        ("@classLabel true a b\n", &["no `@data`", "is it a .ts file?"]),
+        ("@classLabel true a b\n@data\n", &["no case after `@data`"]),
+        ("@data\n1,2:3,4:a\n", &[":1: no `@classLabel`"]),
+        ("@timeStamps true\n", &[":1: time stamps are not supported", "@timeStamps false"]),
+        ("@classLabel true a b\n@data\n1:2:a\n", &["`data.valid_fraction`", "raise it"]),
+    ];
+    none(whole.iter().map(|(text, says)| {
+        w.write("bad.ts", text);
+        fault(&w, "train tiny.toml --run new --set data.train=bad.ts", 1, says)
+    }));
+}
+
+#[test]
+fn labels_that_only_the_test_split_has() {
+    let w = Workshop::new();
+    let known = w
+        .read("tiny.ts")
+        .lines()
+        .filter(|line| !line.ends_with(":c"))
+        .fold(String::new(), |t, l| t + l + "\n");
+    w.write("known.ts", known);
+    w.write("c.ts", "@classLabel true a b c\n@data\n1:2:a\n1:2:c\n");
+    let says = ["c.ts:4: label `c` is not among the 2 of the training data: a, b", "leave the case out"];
+    let train = "train tiny.toml --run new --set data.train=known.ts --set data.test=c.ts";
+    none([fault(&w, train, 1, &says)]);
+    w.run("train tiny.toml --run known --set data.train=known.ts").ok();
+    none([fault(&w, "eval known --data c.ts", 1, &says)]);
+}
+
+#[test]
+fn configurations() {
+    let w = Workshop::new();
+    for (name, from, to) in [
+        ("key.toml", "d_hidden", "d_hiden"),
+        ("table.toml", "train = {", "trian = {"),
+        ("type.toml", "epochs = 2", "epochs = \"two\""),
+        ("choice.toml", "\"lstm\"", "\"lsmt\""),
+        ("name.toml", "name = \"tiny\"\n", ""),
+        ("syntax.toml", "name = \"tiny\"", "name = \"tiny"),
+    ] {
+        w.write(name, w.read("tiny.toml"));
+        w.edit(name, from, to);
+    }
+    refused(
+        &w,
+        &[
+            (
+                "train key.toml --run new",
+                &["key.toml:4: unknown key `d_hiden` in [model]: did you mean `d_hidden`?"],
+            ),
+            ("train table.toml --run new", &["table.toml:6: unknown key `trian`", "did you mean `train`?"]),
+            (
+                "train type.toml --run new",
+                &["type.toml:6: `train.epochs`: expected a whole number", "\"two\""],
+            ),
+            (
+                "train choice.toml --run new",
+                &["choice.toml:4: `model.cell`", "`lsmt`: did you mean `lstm`? (one of: "],
+            ),
+            ("train name.toml --run new", &["name.toml:", "missing key `name`", "above the first table"]),
+            ("train syntax.toml --run new", &["syntax.toml:2: not valid TOML"]),
+        ],
+    );
+}
+
+#[test]
+fn set() {
+    let w = Workshop::new();
+    set_refused(
+        &w,
+        "tiny.toml",
+        &[
+            ("nothing", &["`--set nothing`: has no `=`", "train.epochs=3"]),
+            ("=3", &["has an empty key", "train.epochs=3"]),
+            ("train..epochs=3", &["has an empty key"]),
+            ("a.b.c.d.e.f.g.h.i=3", &["no key has over 8 parts"]),
+            ("model.d_hiden=3", &["`--set model.d_hiden`", "did you mean `d_hidden`?"]),
+            ("tiny=3", &["`--set tiny`: unknown key `tiny` at the top level"]),
+            ("model.cell.x=3", &["`model.cell` is of type string, not a table"]),
+            ("model.d_hidden=many", &["`--set model.d_hidden`: expected a whole number", "\"many\""]),
+            ("model.d_hidden=-1", &["`--set model.d_hidden`: expected a whole number, 0 or more"]),
+            ("model.d_hidden=0", &["`model.d_hidden`: must be 1 to 65536, not 0"]),
+            ("model.d_hidden=99999999999999999999", &["`--set model.d_hidden`: expected a whole number"]),
+            ("train.epochs=1.5", &["`--set train.epochs`: expected a whole number"]),
+            ("model.cell=lsmt", &["`--set model.cell`", "did you mean `lstm`? (one of: rnn, lstm, gru)"]),
+            ("train.lr=nan", &["`train.lr`: must be a finite number above 0, as in lr = 0.001"]),
+            ("name=../up", &["`name`", "becomes a folder's name", "lowercase letters"]),
+            ("name=2024", &["`--set name`: expected a string", "quote it"]),
+        ],
+    );
+}
+
+#[test]
+fn settings_that_do_not_go_together() {
+    let w = Workshop::new();
+    set_refused(
+        &w,
+        "tiny.toml",
+        &[
+            (
+                "model.mode=many-to-many",
+                &["`model.mode`: `ts` data", "write many-to-one, or another data.format"],
+            ),
+            ("model.mode=encoder-decoder", &["`model.d_embedding`", "as in d_embedding = 64"]),
+            ("model.d_embedding=3", &["`model.d_embedding`: `ts` data is features", "leave out"]),
+            ("model.d_input=3", &["`model.d_input`: is 3, but the data has 2"]),
+            ("model.d_output=4", &["`model.d_output`: is 4, but the data has 3"]),
+            ("model.dropout=0.5", &["`model.dropout`", "n_layers = 2"]),
+            ("model.reset=after", &["`model.reset`: only cell = \"gru\"", "leave it out"]),
+            ("data.format=text", &["`model.mode`: `text` data", "write many-to-many"]),
+            ("data.format=program", &["`data.train`: has no effect on `program` data", "leave it out"]),
+            ("data.steps=4", &["`data.steps`: has no effect on `ts` data, only on adding or copy-memory"]),
+            ("data.valid_fraction=0.8", &["`data.valid_fraction`", "less than 1"]),
+            ("train.loss=mse", &["`train.loss`", "write cross-entropy or softmax-mse"]),
+            ("train.momentum=0.9", &["`train.momentum`", "write 0"]),
+        ],
+    );
+    set_refused(
+        &w,
+        "text.toml",
+        &[
+            ("model.mode=many-to-one", &["`model.mode`: `text` data", "write many-to-many"]),
+            ("model.bidirectional=true", &["`model.bidirectional`", "write false"]),
+            ("data.window=1000", &["text.txt", "one window of 1000", "lower `data.window`"]),
+            ("data.train=tiny.ts", &["tiny.ts"]),
+        ],
+    );
+    set_refused(
+        &w,
+        "stream.toml",
+        &[
+            ("data.columns=[\"z\"]", &["stream.csv: has no column `z`; it has: day, x, y"]),
+            ("data.columns=[\"day\"]", &["stream.csv:2: column `day`", "not a number"]),
+            ("train.loss=cross-entropy", &["`train.loss`: `csv` data has values to predict", "write mse"]),
+        ],
+    );
+    none([fault(
+        &w,
+        "train adding.toml --run new --set data.train=tiny.ts",
+        1,
+        &["`data.train`", "leave it out"],
+    )]);
+}
+
+#[test]
+fn usage() {
+    let w = Workshop::new();
+    none(
+        [
+            ("nonsense", "'nonsense'"),
+            ("train", "<CONFIG>"),
+            ("train tiny.toml --nonsense", "'--nonsense'"),
+            ("train tiny.toml --format xml", "'xml'"),
+            ("predict tiny", "required"),
+            ("predict tiny --input x", "required"),
+            ("predict tiny --output x", "required"),
+            ("predict tiny a --input x --output y", "cannot be used with"),
+            ("predict tiny a --steps many", "'many'"),
+            ("export tiny", "required"),
+            ("export tiny --format onnx", "'onnx'"),
+        ]
+        .map(|(command, says)| fault(&w, command, 2, &[says])),
+    );
+}
+
+#[test]
+fn backends_and_devices() {
+    let w = Workshop::new();
+    let names: Vec<String> =
+        rnn_zoo::backend::devices().iter().map(|d| format!("{} {}", d.backend, d.name)).collect();
+    refused(
+        &w,
+        &[
+            ("eval tiny --backend nonsense", &["unknown backend `nonsense`", "ndarray, wgpu, tch"]),
+            ("train tiny.toml --run new --backend nonsense", &["unknown backend `nonsense`"]),
+            ("eval tiny --device cuda:99", &["cuda:99", &names.join(", ")]),
+            ("train tiny.toml --run new --device cuda:99", &["cuda:99", "there is: "]),
+        ],
+    );
+    let compiled = rnn_zoo::backend::compiled();
+    for kind in rnn_zoo::backend::BackendKind::ALL.into_iter().filter(|kind| !compiled.contains(kind)) {
+        let rebuild = format!("rebuild with `--features {kind}`");
+        none([fault(&w, &format!("info tiny --backend {kind}"), 1, &["not compiled in", &rebuild])]);
+    }
+}
+
+#[test]
+fn model_folders() {
+    let edits: &[(&str, &str, &str, &[&str])] = &[
+        (
+            "config.toml",
+            "d_hidden = 4",
+            "d_hidden = 5",
+            &["record.mpk", "another architecture", "[16, 4]", "[20, 5]"],
+        ),
+        (
+            "config.toml",
+            "cell = \"lstm\"",
+            "cell = \"gru\"",
+            &["record.mpk", "another architecture", "[12, 2]"],
+        ),
+        (
+            "config.toml",
+            "n_layers = 1",
+            "n_layers = 2",
+            &["another architecture", "stack.layers.1.weight_ih is missing"],
+        ),
+        (
+            "config.toml",
+            "n_layers = 1",
+            "n_layers = 9999",
+            &["config.toml", "`model.n_layers`: must be 1 to 64"],
+        ),
+        (
+            "config.toml",
+            "d_output = 3",
+            "d_output = 4",
+            &["config.toml: does not fit schema.json", "`model.d_output`"],
+        ),
+        (
+            "manifest.json",
+            "\"format\": 1",
+            "\"format\": 99",
+            &["manifest.json", "format 99", "up to 1", "newer rnn-zoo"],
+        ),
+        ("manifest.json", "\"mpk\"", "\"onnx\"", &["manifest.json:6:", "`onnx`", "mpk"]),
+        ("manifest.json", "\"mpk\"", "\"bin\"", &["record.bin"]),
+        ("manifest.json", "\"seed\": 0", "\"seed\": -1", &["manifest.json:8:", "damaged"]),
+        ("manifest.json", "\n}", "\n", &["manifest.json:", "damaged"]),
+        (
+            "schema.json",
+            "\"channels\": 2",
+            "\"channels\": 3",
+            &["does not fit schema.json", "`model.d_input`"],
+        ),
+        ("schema.json", "\"b\"", "b", &["schema.json:", "damaged"]),
+        ("schema.json", "\"b\"", "\"a\"", &["schema.json", "a"]),
+        ("schema.json", "\"std\": ", "\"std\": -", &["schema.json"]),
+        ("scores.json", "]", "", &["scores.json:", "damaged"]),
+    ];
+    none(edits.iter().map(|(file, from, to, says)| {
+        let w = Workshop::new();
+        w.edit(&format!("tiny/model/{file}"), from, to);
+        fault(&w, "predict tiny 1:1", 1, says)
+    }));
+    none(["manifest.json", "config.toml", "schema.json", "scores.json", "record.mpk"].map(|file| {
+        let w = Workshop::new();
+        fs::remove_file(w.path(&format!("tiny/model/{file}"))).unwrap();
+        fault(&w, "info tiny/model", 1, &[file])
+    }));
+    none(["manifest.json", "config.toml", "schema.json", "scores.json"].map(|file| {
+        let w = Workshop::new();
+        w.write(&format!("tiny/model/{file}"), b"{\xff");
+        fault(&w, "info tiny/model", 1, &[file, "UTF-8"])
+    }));
+}
+
+const FORMATS: [&str; 3] = ["mpk", "bin", "safetensors"];
+
+#[test]
+fn records_that_are_cut_short_or_too_long() {
+    let w = Workshop::new();
+    none(FORMATS.into_iter().flat_map(|format| {
+        w.run(&format!("export tiny --format {format} --out {format}")).ok();
+        let record = format!("{format}/record.{format}");
+        let whole = fs::read(w.path(&record)).unwrap();
+        let n = whole.len();
+        let mut faults: Vec<_> = [0, 1, 8, 9, n / 4, n / 2, n - 1]
+            .into_iter()
+            .map(|n| {
+                w.write(&record, &whole[..n]);
+                fault(&w, &format!("info {format}"), 1, &[&record, "record is damaged or of another kind"])
+            })
+            .collect();
+        w.write(&record, [&whole[..], b"more"].concat());
+        faults.push(fault(&w, &format!("info {format}"), 1, &[&record, "damaged"]));
+        faults
+    }));
+}
+
+#[test]
+fn records_with_other_bytes_are_read_or_refused() {
+    let w = Workshop::new();
+    none(FORMATS.into_iter().flat_map(|format| {
+        w.run(&format!("export tiny --format {format} --out {format}")).ok();
+        let record = format!("{format}/record.{format}");
+        let whole = fs::read(w.path(&record)).unwrap();
+        // 0xfd and 0xdd announce a long length in bincode and MessagePack.
+        let bytes = [0xfd, 0xdd, 0xff, 0x00, 0x35];
+        let mut faults = Vec::new();
+        for (k, at) in (0..whole.len()).step_by(whole.len() / 25).enumerate() {
+            let mut other = whole.clone();
+            other[at] = if other[at] == bytes[k % 5] { 0x81 } else { bytes[k % 5] };
+            w.write(&record, &other);
+            let said = w.run(&format!("info {format}"));
+            if said.code != Some(0) {
+                faults.push(
+                    fault(&w, &format!("info {format}"), 1, &[&record]).map(|f| format!("byte {at}: {f}")),
+                );
+            }
+        }
+        faults
+    }));
+}
+
+#[test]
+fn inputs() {
+    let w = Workshop::new();
+    w.write("unknown.txt", "abc\nazb\n");
+    let unknown = "character 'z' is not among the 5 of the training data: leave it out";
+    refused(
+        &w,
+        &[
+            ("predict tiny 1,2", &["1 channels, the model reads 2", "separate channels with `:`"]),
+            ("predict tiny 1,2:3", &["channel 2 has 1 steps, channel 1 has 2"]),
+            ("predict tiny 1,2:3,?", &["channel 2, step 2", "missing"]),
+            ("predict tiny 1,x:3,4", &["channel 1, step 2: `x` is not a number"]),
+            ("predict tiny :", &["channel 1 has no value"]),
+            ("predict stream 1", &["the row has 1 values, the model reads 2"]),
+            ("predict stream tiny.ts", &["tiny.ts"]),
+            ("predict text azb", &[unknown]),
+            ("predict text unknown.txt", &["unknown.txt:2:", unknown]),
+            ("eval text --data unknown.txt", &["unknown.txt:2:", unknown]),
+            ("eval tiny --data text.txt", &["text.txt:1: a line before `@data`"]),
+        ],
+    );
+    // Lines before the bad one are answered already.
+    for (model, lines, says) in [
+        ("tiny", &b"1:2\n1:2:3\n"[..], "error: stdin:2: the sequence has 3 channels"),
+        ("tiny", b"1:2\n\n", "error: stdin:2: channel 1 has no value"),
+        ("text", b"abc\nazb\n", "error: stdin:2: character 'z'"),
+        ("text", b"abc\na\xffb\n", "error: stdin:2: cannot be read"),
+        ("stream", b"1,2\n1,nan\n", "error: stdin:2: value 2: "),
+    ] {
+        let said = w.run_with(&format!("predict {model} -"), lines);
+        assert_eq!((said.code, said.out.lines().count()), (Some(1), 1), "{said:?}");
+        assert!(said.err.lines().last().unwrap().starts_with(says), "{}", said.err);
+    }
+}
+
+#[test]
+fn tensors() {
+    let w = Workshop::new();
+    let x = || f32s("x", &[2, 3, 2], &[0.5; 12]);
+    let doubles = ("x", Dtype::F64, vec![1, 1, 2], vec![0; 16]);
+    let rows: Vec<(&str, Vec<Part>, &[&str])> = vec![
+        ("tiny", vec![f32s("x", &[2, 6], &[0.5; 12])], &["x is [2, 6], it must be [B, T, D]"]),
+        ("tiny", vec![f32s("x", &[2, 2, 3], &[0.5; 12])], &["x is [2, 2, 3]", "D = 2"]),
+        ("tiny", vec![f32s("x", &[0, 3, 2], &[])], &["0 sequences", "at least one"]),
+        ("tiny", vec![f32s("x", &[2, 0, 2], &[])], &["0 steps", "at least one"]),
+        ("tiny", vec![doubles], &["x.bin: `x` is of type F64, it must be f32"]),
+        ("tiny", vec![i64s("x", &[2, 3], &[0; 6])], &["the model reads features: x must be f32 [B, T, D]"]),
+        ("tiny", vec![], &["x.bin: has no tensor `x`"]),
+        ("tiny", vec![x(), f32s("z", &[1], &[0.0])], &["x.bin: has a tensor `z`", "x, lengths, h0 and c0"]),
+        (
+            "tiny",
+            vec![x(), i64s("lengths", &[2], &[3, 4])],
+            &["lengths must be 2 numbers of 1 to 3, not [3, 4]"],
+        ),
+        ("tiny", vec![x(), i64s("lengths", &[2], &[0, 3])], &["lengths must be 2 numbers of 1 to 3"]),
+        ("tiny", vec![x(), i64s("lengths", &[2], &[-1, 3])], &["lengths must be 2 numbers of 1 to 3"]),
+        ("tiny", vec![x(), i64s("lengths", &[3], &[1; 3])], &["lengths must be 2 numbers"]),
+        ("tiny", vec![x(), i64s("lengths", &[1, 2], &[1; 2])], &["lengths"]),
+        (
+            "tiny",
+            vec![x(), f32s("lengths", &[2], &[1.0; 2])],
+            &["x.bin: `lengths` is of type F32, it must be i64"],
+        ),
+        ("tiny", vec![x(), f32s("h0", &[1, 2, 4], &[0.0; 8])], &["h0 and c0: give both or neither"]),
+        (
+            "tiny",
+            vec![x(), f32s("h0", &[1, 2, 4], &[0.0; 8]), f32s("c0", &[1, 1, 4], &[0.0; 4])],
+            &["c0 is [1, 1, 4], it must be [L·K, B, H] = [1, 2, 4]"],
+        ),
+        (
+            "text",
+            vec![i64s("x", &[1, 2], &[0, 5])],
+            &["token 5 is outside the vocabulary: it must be 0 to 4"],
+        ),
+        ("text", vec![i64s("x", &[1, 2], &[0, -1])], &["token -1 is outside the vocabulary"]),
+        ("text", vec![i64s("x", &[2], &[0, 1])], &["x is [2], it must be [B, T]"]),
+        ("text", vec![x()], &["the model reads tokens: x must be i64 [B, T]"]),
+        (
+            "text",
+            vec![
+                i64s("x", &[1, 1], &[0]),
+                f32s("h0", &[1, 1, 4], &[0.0; 4]),
+                f32s("c0", &[1, 1, 4], &[0.0; 4]),
+            ],
+            &["only an LSTM has c0: give h0 alone"],
+        ),
+        ("text", vec![i64s("x", &[1, 1], &[0]), f32s("c0", &[1, 1, 4], &[0.0; 4])], &["only an LSTM has c0"]),
+    ];
+    none(rows.iter().map(|(model, parts, says)| {
+        w.write("x.bin", safetensors(parts));
+        fault(&w, &format!("predict {model} --input x.bin --output new"), 1, says)
+    }));
+    w.write("x.bin", &safetensors(&[x()])[..60]);
+    refused(&w, &[("predict tiny --input x.bin --output new", &["x.bin: is not a safetensors file"])]);
+    w.write("x.bin", safetensors(&[x()]));
+    refused(&w, &[("predict tiny --input x.bin --output no/new", &["no/new: ", "No such file"])]);
+}
+
+/// Options with which the adding problem's loss grows beyond all bounds.
+const WILD: &str = "--set train.optimizer=sgd --set train.clip=0.0 --set train.epochs=9";
+
+#[test]
+fn a_loss_that_is_not_finite() {
+    let w = Workshop::new();
+    let wild = |run: &str, more: &str| {
+        let said = w.run(&format!("train adding.toml --run {run} {WILD} {more}"));
+        let errors: Vec<&str> = said.err.lines().filter(|line| line.starts_with("error:")).collect();
+        assert!(said.code == Some(1) && said.out.is_empty() && errors.len() == 1, "{said:?}");
+        assert!(!said.err.contains("panicked") && !w.path(run).join("model").exists(), "{said:?}");
+        assert!(w.path(run).join("metrics.csv").is_file() && w.path(run).join("config.toml").is_file());
+        errors[0].to_string()
+    };
+    let error = wild("at-once", "--set train.lr=1e30");
+    for says in
+        [" step ", " of epoch 1 ", "learning rate 1.000e30", "no epoch was finished before", "lower train.lr"]
+    {
+        assert!(error.contains(says), "no `{says}` in {error}");
+    }
+    // One step an epoch: each loss is some 1e20 times the last.
+    let error = wild("later", "--set train.lr=1e10 --set train.batch_size=64");
+    let checkpoint =
+        error.split_once("the last good checkpoint is ").expect(&error).1.split(':').next().unwrap();
+    assert!(w.path(checkpoint).is_file(), "{error}");
+    let epoch: usize = checkpoint.rsplit_once('-').unwrap().1.trim_end_matches(".mpk").parse().unwrap();
+    assert!(error.contains(&format!(" of epoch {} ", epoch + 1)), "{error}");
+    let metrics = w.read("later/metrics.csv");
+    let row: Vec<f64> = metrics.lines().nth(epoch).unwrap().split(',').map(|n| n.parse().unwrap()).collect();
+    assert!(
+        row[2].is_finite(),
+        "the checkpoint that is called good has a validation loss of {}: {error}",
+        row[2]
+    );
+}
+
+#[test]
+fn a_finished_run_can_be_used_or_is_an_error() {
+    let w = Workshop::new();
+    // The only step leaves weights so large that the validation loss is not finite.
+    let wild = format!("{WILD} --set train.epochs=1 --set train.lr=1e25 --set train.batch_size=64");
+    if w.run(&format!("train adding.toml --run new {wild}")).code == Some(0) {
+        w.run("info new").ok();
+    }
+}
