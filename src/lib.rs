@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+mod file;
 pub mod kernel;
 pub mod model;
 pub mod predict;

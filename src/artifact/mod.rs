@@ -17,13 +17,13 @@ pub use record::{NamedTensor, RecordFormat, named_tensors};
 use crate::config::Config;
 use crate::data::Schema;
 use crate::error::{Error, Result};
+use crate::file::{read_utf8, sync_folder, write_whole};
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use crate::train::Score;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The format of model folders that this version writes, and the newest that it reads.
@@ -101,7 +101,7 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
     fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
     let draft =
         tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
-    let write = |name: &str, bytes: &[u8]| write_file(&draft.path().join(name), bytes);
+    let write = |name: &str, bytes: &[u8]| write_whole(&draft.path().join(name), bytes);
     write("manifest.json", &json(&contents.manifest))?;
     write("config.toml", contents.config.to_toml().as_bytes())?;
     write("schema.json", &json(&contents.schema))?;
@@ -113,7 +113,7 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
         fs::remove_dir_all(&draft).ok();
         Error::io(folder, e)
     })?;
-    sync(parent)
+    sync_folder(parent)
 }
 
 /// Reads a model folder, or the one inside a run folder, but not its weights.
@@ -141,7 +141,7 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     if !path.exists() {
         return Err(Error::file(&folder, "has no manifest.json: it is not a model folder"));
     }
-    let text = read_text(&path)?;
+    let text = read_utf8(&path, MAX_TEXT)?;
     let Version { format } = parse(&path, &text)?;
     if format > FORMAT {
         return Err(Error::file(
@@ -152,7 +152,7 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     let manifest: Manifest = parse(&path, &text)?;
     let read = |name: &str| -> Result<(PathBuf, String)> {
         let path = folder.join(name);
-        let text = read_text(&path)?;
+        let text = read_utf8(&path, MAX_TEXT)?;
         Ok((path, text))
     };
     let (path, text) = read("config.toml")?;
@@ -179,43 +179,10 @@ pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(M
     Ok((contents, model))
 }
 
-/// Writes a file so that it is there whole, or as it was before.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-    let io = |e| Error::io(path, e);
-    let mut draft = tempfile::NamedTempFile::new_in(parent).map_err(io)?;
-    draft.write_all(bytes).map_err(io)?;
-    draft.as_file().sync_all().map_err(io)?;
-    draft.persist(path).map_err(|e| io(e.error))?;
-    sync(parent)
-}
-
-/// Puts a folder's entries on disk.
-fn sync(folder: &Path) -> Result<()> {
-    // Only Unix lets a folder be opened and synced.
-    if cfg!(unix) {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))?;
-    }
-    Ok(())
-}
-
 fn json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("plain data becomes JSON");
     bytes.push(b'\n');
     bytes
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = read_bytes(path, MAX_TEXT)?;
-    String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8: it is damaged"))
-}
-
-fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let size = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-    if size > limit {
-        return Err(Error::file(path, format!("has {size} bytes, more than the {limit} that are read")));
-    }
-    fs::read(path).map_err(|e| Error::io(path, e))
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {

@@ -3,8 +3,8 @@
 //! Whatever the format, a record becomes a list of named tensors first, is held against the model's
 //! own names and shapes, and only then touches the model: burn's loaders check neither.
 
-use super::read_bytes;
 use crate::error::{Error, Result};
+use crate::file::read_bytes;
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};

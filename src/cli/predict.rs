@@ -1,12 +1,15 @@
 use super::{DeviceArgs, Format, ModelArg, print, print_json};
-use crate::artifact;
 use crate::config::{DataFormat, IoMode};
 use crate::data::{self, InputSchema, SampleInput, Vocabulary, series, ts};
 use crate::error::{Error, Result};
+use crate::file::{read_utf8, write_whole};
 use crate::predict::{self, Answer, Predictor, RawInput};
 use clap::Args;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+
+/// Bytes of the largest file of lines.
+const MAX_FILE: u64 = 1 << 30;
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
@@ -38,7 +41,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
             return Err(Error::file(output, "exists already, and nothing is overwritten: name another file"));
         }
         let said = model.run(&RawInput::read(input)?)?;
-        return artifact::write_file(output, &said.to_safetensors());
+        return write_whole(output, &said.to_safetensors());
     }
     let text = args.text.unwrap_or_default();
     let folder = model.folder();
@@ -105,7 +108,7 @@ fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<SampleInput>> {
         }
         DataFormat::Csv => Ok(vec![SampleInput::Features(series::read_inputs(path, &folder.schema.input)?)]),
         _ => {
-            let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+            let text = read_utf8(path, MAX_FILE)?;
             let lines = text.lines().enumerate();
             lines
                 .map(|(k, line)| parse(model, line).map_err(|e| Error::line(path, k + 1, e.to_string())))

@@ -1,9 +1,9 @@
 use super::{DeviceArgs, Format, print, print_json};
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::train::{Progress, train};
+use crate::error::Result;
+use crate::train::{Progress, free_folder, train};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -55,15 +55,4 @@ pub fn run(args: TrainArgs) -> Result<()> {
             print(&format!("model: {} ({:.0} s)", run.model.display(), run.seconds))
         }
     }
-}
-
-/// `runs/NAME`, or with the first number after it that is free.
-fn free_folder(name: &str) -> Result<PathBuf> {
-    let free = |path: &PathBuf| !path.exists();
-    let first = Path::new("runs").join(name);
-    let more = (2..10_000).map(|k| Path::new("runs").join(format!("{name}-{k}")));
-    std::iter::once(first)
-        .chain(more)
-        .find(free)
-        .ok_or_else(|| Error::file("runs", format!("has too many runs of {name}: name a folder with --run")))
 }

@@ -1,10 +1,10 @@
 //! What cannot be built, trained or fed, refused with the reason before anything starts.
 
+use super::schema::tenth;
 use super::{
     CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Loss, Merge, ModelConfig,
     OptimizerKind, OutputActivation, Schedule, TrainConfig,
 };
-use crate::data::duplicate;
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
@@ -17,8 +17,6 @@ const MAX_COUNT: usize = 1_000_000;
 const MAX_SAMPLES: usize = 100_000_000;
 /// A name becomes a folder's; file systems take 255 bytes.
 const MAX_NAME: usize = 100;
-/// What a fraction is where the file is silent.
-const DEFAULT_FRACTION: f64 = 0.1;
 /// The formats that are read from files.
 const FILES: &[DataFormat] = &[DataFormat::Ts, DataFormat::Csv, DataFormat::Text];
 
@@ -106,6 +104,40 @@ impl Config {
             "train.input_noise",
             "tokens take no noise, only features do: write 0",
         )
+    }
+}
+
+impl Config {
+    /// A model to be trained by a program on data of its own; everything else at its default.
+    pub fn new(name: &str, model: ModelConfig) -> Self {
+        Self {
+            name: name.into(),
+            description: String::new(),
+            model,
+            data: DataConfig::program(),
+            train: TrainConfig::default(),
+        }
+    }
+}
+
+impl DataConfig {
+    /// Data that a program has.
+    pub fn program() -> Self {
+        Self {
+            format: DataFormat::Program,
+            train: None,
+            valid: None,
+            test: None,
+            valid_fraction: tenth(),
+            test_fraction: tenth(),
+            standardize: true,
+            columns: Vec::new(),
+            targets: Vec::new(),
+            horizon: None,
+            window: None,
+            steps: None,
+            samples: None,
+        }
     }
 }
 
@@ -305,8 +337,8 @@ impl DataConfig {
             ("train", self.train.is_some(), FILES),
             ("valid", self.valid.is_some(), FILES),
             ("test", self.test.is_some(), FILES),
-            ("valid_fraction", self.valid_fraction != DEFAULT_FRACTION, FILES),
-            ("test_fraction", self.test_fraction != DEFAULT_FRACTION, FILES),
+            ("valid_fraction", self.valid_fraction != tenth(), FILES),
+            ("test_fraction", self.test_fraction != tenth(), FILES),
             ("columns", !self.columns.is_empty(), &[Csv]),
             ("targets", !self.targets.is_empty(), &[Csv]),
             ("horizon", self.horizon.is_some(), &[Csv]),
@@ -420,6 +452,12 @@ fn either<T: Serialize>(choices: &[T]) -> String {
     let mut names: Vec<String> = choices.iter().map(|choice| written(choice)).collect();
     let last = names.pop().expect("there is a choice");
     if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) }
+}
+
+/// The first name that is there twice.
+pub(crate) fn duplicate<T: AsRef<str>>(names: &[T]) -> Option<&str> {
+    let mut seen = std::collections::HashSet::new();
+    names.iter().map(AsRef::as_ref).find(|n| !seen.insert(*n))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! From a file and `--set` overrides to a [`Config`], and back to text.
 
 use super::Config;
-use crate::data::{line_at, read_utf8};
 use crate::error::{Error, Result};
+use crate::file::{line_at, read_utf8};
 use serde::Deserialize;
 use std::{borrow::Cow, ops::Range, path::Path};
 use toml::{
@@ -21,8 +21,7 @@ impl Config {
     /// The right side of an override is a TOML value; what is not one is taken as a string. Later
     /// overrides win. The result has passed [`Config::check`].
     pub fn from_file(path: &Path, overrides: &[String]) -> Result<Self> {
-        let too_large = "is over 1 MiB, too long for a configuration: name a TOML file";
-        let text = read_utf8(path, MAX_BYTES, too_large)?;
+        let text = read_utf8(path, MAX_BYTES)?;
         Self::from_toml(&text, path, overrides)
     }
 

@@ -8,4 +8,5 @@ mod check;
 mod load;
 mod schema;
 
+pub(crate) use check::duplicate;
 pub use schema::*;

@@ -391,6 +391,6 @@ fn yes() -> bool {
     true
 }
 
-fn tenth() -> f64 {
+pub(super) fn tenth() -> f64 {
     0.1
 }

@@ -22,8 +22,7 @@ pub use vocabulary::Vocabulary;
 
 use crate::config::{DataConfig, DataFormat, IoMode};
 use crate::error::{Error, Result};
-use std::fs::File;
-use std::io::Read;
+use crate::file::read_utf8;
 use std::path::Path;
 
 /// Bytes of the largest file read.
@@ -158,38 +157,8 @@ fn read_file<S: Source>(
 
 /// The text of a data file, which has some.
 fn read_text(path: &Path) -> Result<String> {
-    let text = read_utf8(path, MAX_BYTES, "is larger than 1 GiB: split it or cut it down")?;
+    let text = read_utf8(path, MAX_BYTES)?;
     if text.is_empty() { Err(Error::file(path, "is empty")) } else { Ok(text) }
-}
-
-/// The text of a file; a byte order mark is dropped. `too_large` is said of one of more than `most` bytes.
-pub(crate) fn read_utf8(path: &Path, most: u64, too_large: &str) -> Result<String> {
-    let io = |e| Error::io(path, e);
-    let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() > most {
-        return Err(Error::file(path, too_large));
-    }
-    // What is no regular file says that it has no length, hence the second limit.
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > most {
-        return Err(Error::file(path, too_large));
-    }
-    let mut text = String::from_utf8(bytes).map_err(|e| {
-        let offset = e.utf8_error().valid_up_to();
-        let message = format!("not UTF-8 at byte {offset} of the file: save it as UTF-8 text");
-        Error::line(path, line_at(e.as_bytes(), offset), message)
-    })?;
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    Ok(text)
-}
-
-/// The line of byte `at`, from 1; the end of the text is on its last line.
-pub(crate) fn line_at(text: &[u8], at: usize) -> usize {
-    let before = at.min(text.len().saturating_sub(1));
-    1 + text[..before].iter().filter(|b| **b == b'\n').count()
 }
 
 /// A finite number, or what is wrong with it.
@@ -211,12 +180,6 @@ fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let shown: Vec<_> = names.iter().take(20).map(AsRef::as_ref).collect();
     let more = if names.len() > shown.len() { ", ..." } else { "" };
     shown.join(", ") + more
-}
-
-/// The first name that is there twice.
-pub(crate) fn duplicate<T: AsRef<str>>(names: &[T]) -> Option<&str> {
-    let mut seen = std::collections::HashSet::new();
-    names.iter().map(AsRef::as_ref).find(|n| !seen.insert(*n))
 }
 
 /// Channels and scales of feature inputs; an error where a model does not read features.

@@ -138,3 +138,29 @@ pub struct Dataset {
     /// What is common to them.
     pub schema: Schema,
 }
+
+impl Dataset {
+    /// Splits samples in their order: the last tenth is for test, the tenth before it for validation.
+    pub fn new(mut samples: Vec<Sample>, schema: Schema) -> Self {
+        let tenth = samples.len() / 10;
+        let test = samples.split_off(samples.len() - tenth);
+        let valid = samples.split_off(samples.len() - tenth);
+        Self { train: samples, valid, test, schema }
+    }
+}
+
+impl Schema {
+    /// Feature vectors in, feature vectors out, nothing standardised.
+    pub fn features(d_input: usize, d_output: usize) -> Self {
+        let (scales, names) = (Vec::new(), Vec::new());
+        Self {
+            input: InputSchema::Features { channels: d_input, scales: scales.clone(), names: names.clone() },
+            target: TargetSchema::Features { channels: d_output, scales, names },
+        }
+    }
+
+    /// Tokens in, tokens out.
+    pub fn tokens(vocabulary: Vec<String>, labels: Vec<String>) -> Self {
+        Self { input: InputSchema::Tokens { vocabulary }, target: TargetSchema::Tokens { labels } }
+    }
+}

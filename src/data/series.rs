@@ -7,11 +7,13 @@
 
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
 use super::{
-    DEFAULT_WINDOW, MAX_VALUES, Source, duplicate, input_features, line_at, list, mismatch, number,
-    read_text, split, target_features,
+    DEFAULT_WINDOW, MAX_VALUES, Source, input_features, list, mismatch, number, read_text, split,
+    target_features,
 };
+use crate::config::duplicate;
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
+use crate::file::line_at;
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,10 @@
 
 use super::sample::{InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
 use super::vocabulary::Vocabulary;
-use super::{DEFAULT_WINDOW, Source, line_at, mismatch, read_text, split};
+use super::{DEFAULT_WINDOW, Source, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
+use crate::file::line_at;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,8 @@
 //! After `@targetLabel true` or `@classLabel false` the last field is a number to predict.
 
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
-use super::{Source, duplicate, input_features, list, mismatch, number, read_text, split, target_features};
+use super::{Source, input_features, list, mismatch, number, read_text, split, target_features};
+use crate::config::duplicate;
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! Which token has which number.
 
-use super::duplicate;
+use crate::config::duplicate;
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 

@@ -17,7 +17,7 @@ use crate::recurrent::RecurrentState;
 use crate::train::{self, Score};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Sequences that are run at once.
 const BATCH: usize = 64;
@@ -99,15 +99,22 @@ pub trait Stream {
 /// # Errors
 /// See [`artifact::load`].
 pub fn load(folder: impl AsRef<Path>, device: &DeviceInfo) -> Result<Box<dyn Predictor>> {
-    struct Load<'a>(&'a Path);
-    impl Task for Load<'_> {
-        type Output = Result<Box<dyn Predictor>>;
-        fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
-            let (folder, model) = artifact::load::<B::InnerBackend>(self.0, &device)?;
-            Ok(Box::new(Loaded { folder, model, device }))
-        }
+    // Not generic, or every program that calls it would compile the models again.
+    fn of_path(folder: &Path, device: &DeviceInfo) -> Result<Box<dyn Predictor>> {
+        device.run(Load(folder.into()))
     }
-    device.run(Load(folder.as_ref()))
+    of_path(folder.as_ref(), device)
+}
+
+struct Load(PathBuf);
+
+impl Task for Load {
+    type Output = Result<Box<dyn Predictor>>;
+
+    fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
+        let (folder, model) = artifact::load::<B::InnerBackend>(&self.0, &device)?;
+        Ok(Box::new(Loaded { folder, model, device }))
+    }
 }
 
 struct Loaded<B: RecurrentBackend> {

@@ -3,6 +3,7 @@
 use crate::config::IoMode;
 use crate::data::Input;
 use crate::error::{Error, Result};
+use crate::file::read_bytes;
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
@@ -57,14 +58,7 @@ impl RawInput {
     /// # Errors
     /// A file that is not safetensors, or holds other names or types.
     pub fn read(path: &Path) -> Result<Self> {
-        let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-        if size > MAX_INPUT {
-            return Err(Error::file(
-                path,
-                format!("has {size} bytes, more than the {MAX_INPUT} that are read"),
-            ));
-        }
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let bytes = read_bytes(path, MAX_INPUT)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| {
             Error::file(path, format!("is not a safetensors file ({e}): write it with safetensors"))
         })?;
@@ -193,7 +187,9 @@ pub(super) fn run<B: RecurrentBackend>(
             match whole.filter(|lengths| lengths.len() == batch) {
                 Some(lengths) => Some(lengths),
                 None => {
-                    return bad(format!("lengths must be {batch} numbers of 1 to {n_steps}, not {lengths:?}"));
+                    return bad(format!(
+                        "lengths must be {batch} numbers of 1 to {n_steps}, not {lengths:?}"
+                    ));
                 }
             }
         }

@@ -17,9 +17,10 @@ pub use score::{Score, Tally, score};
 
 use crate::artifact::{self, Manifest, ModelFolder};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
-use crate::config::{Config, Loss, TrainConfig};
+use crate::config::{Config, Loss, OutputActivation, TrainConfig};
 use crate::data::{self, Dataset, Draw, Loader, Schema, TargetSchema};
 use crate::error::{Error, Result};
+use crate::file::write_whole;
 use crate::model::{self, Model, Objective};
 use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -116,6 +117,12 @@ pub fn train_on(
     let mut config = config.clone();
     model::resolve(&mut config.model, &dataset.schema)?;
     let objective = objective(&config.train, &dataset.schema)?;
+    if objective.loss != Loss::Mse && config.model.output_activation != OutputActivation::Identity {
+        return Err(Error::config(
+            "model.output_activation",
+            "the loss of classes takes the softmax itself: write identity, or leave it out",
+        ));
+    }
     for (split, samples) in [("training", &dataset.train), ("validation", &dataset.valid)] {
         if samples.is_empty() {
             return Err(Error::Input(format!("the {split} split is empty: give it samples")));
@@ -139,6 +146,9 @@ pub fn objective(config: &TrainConfig, schema: &Schema) -> Result<Objective> {
             format!("the data has {has} to predict: write {needs}, or leave it out"),
         ));
     }
+    if config.label_smoothing > 0.0 && loss != Loss::CrossEntropy {
+        return Err(Error::config("train.label_smoothing", "only cross entropy smooths labels: write 0"));
+    }
     Ok(Objective { loss, label_smoothing: config.label_smoothing })
 }
 
@@ -160,7 +170,7 @@ impl Task for Job<'_> {
         let model = Model::<B>::new(&config.model, settings.seed, &device)?;
         let n_params = model.num_params();
         prepare_folder(&folder)?;
-        artifact::write_file(&folder.join("config.toml"), config.to_toml().as_bytes())?;
+        write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
         progress.note(&format!(
             "{}: {} training, {} validation, {} test sequences; {n_params} parameters; run folder {}",
             config.name,
@@ -210,7 +220,7 @@ impl Task for Job<'_> {
         let seconds = started.elapsed().as_secs_f64();
 
         let mut outcome = strategy.outcome.lock().expect("the loop is over");
-        artifact::write_file(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs).as_bytes())?;
+        write_whole(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs).as_bytes())?;
         if let Some(failure) = outcome.failure.take() {
             return Err(failure);
         }
@@ -233,6 +243,18 @@ impl Task for Job<'_> {
             seconds,
         })
     }
+}
+
+/// The folder of a new run: `runs/NAME`, or with the first number after it that is free.
+///
+/// # Errors
+/// If there are thousands already.
+pub fn free_folder(name: &str) -> Result<PathBuf> {
+    let runs = Path::new("runs");
+    std::iter::once(runs.join(name))
+        .chain((2..10_000).map(|k| runs.join(format!("{name}-{k}"))))
+        .find(|path| !path.exists())
+        .ok_or_else(|| Error::file(runs, format!("has too many runs of {name}: name another folder")))
 }
 
 fn prepare_folder(folder: &Path) -> Result<()> {

@@ -1,0 +1,67 @@
+//! Files read with a limit, and written whole or not at all.
+
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// The bytes of a file of at most `most` of them.
+pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let io = |e| Error::io(path, e);
+    let too_large =
+        || Error::file(path, format!("is larger than the {most} bytes that are read: cut it down"));
+    let file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.len() > most {
+        return Err(too_large());
+    }
+    // What is no regular file says that it has no length, hence the second limit.
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// The text of a file; a byte order mark is dropped.
+pub fn read_utf8(path: &Path, most: u64) -> Result<String> {
+    let mut text = String::from_utf8(read_bytes(path, most)?).map_err(|e| {
+        let offset = e.utf8_error().valid_up_to();
+        let message = format!("not UTF-8 at byte {offset} of the file: save it as UTF-8 text");
+        Error::line(path, line_at(e.as_bytes(), offset), message)
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
+}
+
+/// The line of byte `at`, from 1; the end of the text is on its last line.
+pub fn line_at(text: &[u8], at: usize) -> usize {
+    let before = at.min(text.len().saturating_sub(1));
+    1 + text[..before].iter().filter(|b| **b == b'\n').count()
+}
+
+/// Writes a file so that it is there whole, or as it was before.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+    let io = |e| Error::io(path, e);
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // Readable by others as far as the user's mask lets it, like any file.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut draft = builder.tempfile_in(parent).map_err(io)?;
+    draft.write_all(bytes).map_err(io)?;
+    draft.as_file().sync_all().map_err(io)?;
+    draft.persist(path).map_err(|e| io(e.error))?;
+    sync_folder(parent)
+}
+
+/// Puts a folder's entries on disk.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    // Only Unix lets a folder be opened and synced.
+    if cfg!(unix) {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))?;
+    }
+    Ok(())
+}
