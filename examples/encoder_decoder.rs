@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rnn_zoo::cli;
 use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig, Schedule};
-use rnn_zoo::data::{Dataset, Sample, SampleInput, SampleTarget, Schema};
+use rnn_zoo::data::{Dataset, Sample, Schema};
 use rnn_zoo::predict;
 use rnn_zoo::train::{self, Progress};
 
@@ -29,16 +29,14 @@ fn main() -> rnn_zoo::Result<()> {
     let letters: Vec<String> = ["", "I", "V", "X", "L", "C", "D", "M"].map(String::from).to_vec();
     let mut numbers: Vec<u32> = (1..4000).collect();
     numbers.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(1));
-    let samples = numbers.iter().map(|n| {
-        let letter = |c: char| letters.iter().position(|l| *l == c.to_string()).unwrap() as u32;
-        Sample {
-            input: SampleInput::Tokens(n.to_string().bytes().map(|b| u32::from(b - b'0')).collect()),
-            target: SampleTarget::Tokens(roman(*n).chars().map(letter).chain([0]).collect()),
-        }
-    });
-    let dataset = Dataset::new(samples.collect(), Schema::tokens(digits, letters.clone()));
-    let unseen = dataset.test.len();
-    let inputs: Vec<_> = dataset.test.iter().map(|sample| sample.input.clone()).collect();
+    let letter = |c: char| letters.iter().position(|l| *l == c.to_string()).unwrap() as u32;
+    let sample = |n: &u32| {
+        let digits = n.to_string().bytes().map(|b| u32::from(b - b'0')).collect();
+        Sample::tokens(digits, roman(*n).chars().map(letter).chain([0]).collect())
+    };
+    let samples = numbers.iter().map(sample).collect();
+    let dataset = Dataset::new(samples, Schema::tokens(digits, letters.clone()));
+    let test = dataset.test.clone();
 
     let mut model = ModelConfig::new(IoMode::EncoderDecoder, CellKind::Gru, 64);
     (model.d_embedding, model.bidirectional, model.max_steps) = (Some(16), true, Some(20));
@@ -47,12 +45,20 @@ fn main() -> rnn_zoo::Result<()> {
     let run =
         train::train_on(&config, dataset, &device, &train::free_folder("encoder_decoder")?, Progress::Auto)?;
 
-    let answers = predict::load(&run.model, &device)?.predict(&inputs, None)?;
-    let tested = &numbers[numbers.len() - unseen..];
-    let right = answers.iter().zip(tested).filter(|(said, n)| said.label() == Some(roman(**n))).count();
-    for (said, n) in answers.iter().zip(tested).take(8) {
+    let model = predict::load(&run.model, &device)?;
+    assert_eq!(
+        Some(model.score(&test, "test")?[0].value),
+        run.score("test", "accuracy"),
+        "reloaded, it is the same"
+    );
+    let inputs: Vec<_> = test.iter().map(|sample| sample.input.clone()).collect();
+    let answers = model.predict(&inputs, None)?;
+    let unseen = &numbers[numbers.len() - test.len()..];
+    let right = answers.iter().zip(unseen).filter(|(said, n)| said.label() == Some(roman(**n))).count();
+    for (said, n) in answers.iter().zip(unseen).take(8) {
         println!("{n:>4} → {}", said.label().unwrap_or_default());
     }
-    println!("{right} of {unseen} unseen numbers written without a fault ({:.0} s)", run.seconds);
+    let n = unseen.len();
+    println!("{right} of {n} unseen numbers written without a fault ({:.0} s)", run.seconds);
     Ok(())
 }

@@ -4,67 +4,57 @@
 
 use rand::{RngExt, SeedableRng};
 use rnn_zoo::cli;
-use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
-use rnn_zoo::data::{Dataset, Features, Sample, SampleInput, SampleTarget, Schema};
+use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig, Schedule};
+use rnn_zoo::data::{Dataset, Features, Sample, SampleTarget, Schema};
 use rnn_zoo::predict::{self, Answer};
 use rnn_zoo::train::{self, Progress};
 
 const STEPS: usize = 40;
 
-fn curve([frequency, damping, phase]: [f32; 3]) -> Vec<f32> {
-    (0..STEPS)
-        .map(|t| {
-            (-damping * t as f32 / 20.0).exp() * (0.3 * (1.0 + frequency) * t as f32 + 3.0 * phase).sin()
-        })
-        .collect()
-}
-
-fn draw(values: &[f32]) -> String {
-    values
-        .iter()
-        .map(|v| ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((v + 1.0) * 4.0).clamp(0.0, 7.0) as usize])
-        .collect()
+fn curve(t: usize, [frequency, damping, phase]: [f32; 3]) -> f32 {
+    let t = t as f32;
+    (-damping * t / 20.0).exp() * (0.3 * (1.0 + frequency) * t + 3.0 * phase).sin()
 }
 
 fn main() -> rnn_zoo::Result<()> {
     let device = cli::device_from_args()?;
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-    let settings: Vec<[f32; 3]> = (0..1000).map(|_| [0.0; 3].map(|_| rng.random())).collect();
-    let samples = settings.iter().map(|setting| Sample {
-        input: SampleInput::Features(Features { data: setting.to_vec(), channels: 3 }),
-        target: SampleTarget::Features(Features { data: curve(*setting), channels: 1 }),
-    });
-    let dataset = Dataset::new(samples.collect(), Schema::features(3, 1));
+    let sample = |_| {
+        let setting = [0.0; 3].map(|_| rng.random());
+        let points = (0..STEPS).map(|t| curve(t, setting)).collect();
+        Sample::features(Features::vector(setting.to_vec()), Features::series(points))
+    };
+    let dataset = Dataset::new((0..1000).map(sample).collect(), Schema::features(3, 1));
     let test = dataset.test.clone();
 
     let mut model = ModelConfig::new(IoMode::OneToMany, CellKind::Gru, 64);
     model.max_steps = Some(STEPS);
     let mut config = Config::new("one-to-many", model);
-    config.train.epochs = 40;
-    config.train.lr = 1e-2;
-    config.train.schedule = rnn_zoo::config::Schedule::Cosine;
-    let run =
-        train::train_on(&config, dataset, &device, &train::free_folder("one_to_many")?, Progress::Auto)?;
+    (config.train.epochs, config.train.lr, config.train.schedule) = (40, 1e-2, Schedule::Cosine);
+    let folder = train::free_folder("one_to_many")?;
+    let run = train::train_on(&config, dataset, &device, &folder, Progress::Auto)?;
 
     let model = predict::load(&run.model, &device)?;
     assert_eq!(
-        model.score(&test, "test")?[0].value,
-        run.score("test", "mse").unwrap(),
-        "the reloaded model is the same"
+        Some(model.score(&test, "test")?[0].value),
+        run.score("test", "mse"),
+        "reloaded, it is the same"
     );
     let inputs: Vec<_> = test.iter().map(|sample| sample.input.clone()).collect();
-    let [mut error, mut power] = [0.0; 2];
+    let (mut error, mut power) = (0.0, 0.0);
     for (k, answer) in model.predict(&inputs, None)?.iter().enumerate() {
-        let (Answer::Values(said), truth) = (answer, curve(settings[900 + k])) else { continue };
+        let (Answer::Values(said), SampleTarget::Features(truth)) = (answer, &test[k].target) else {
+            continue;
+        };
         if k < 3 {
-            println!("truth {}\nmodel {}\n", draw(&truth), draw(&said.data));
+            println!("truth {}\nmodel {}\n", truth.sketch(), said.sketch());
         }
-        error += said.data.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
-        power += truth.iter().map(|v| v * v).sum::<f32>();
+        error += said.data.iter().zip(&truth.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+        power += truth.data.iter().map(|v| v * v).sum::<f32>();
     }
+    let missed = 100.0 * error / power;
     println!(
-        "of unseen curves, drawn on its own: {:.2} % of the power is missed ({:.0} s)",
-        100.0 * error / power,
+        "of unseen curves, written on its own: {missed:.2} % of the power is missed ({:.0} s)",
         run.seconds
     );
     Ok(())

@@ -5,7 +5,7 @@
 
 use rnn_zoo::cli;
 use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
-use rnn_zoo::data::{Dataset, Features, Sample, SampleInput, SampleTarget, Schema};
+use rnn_zoo::data::{Dataset, Features, Sample, SampleInput, Schema};
 use rnn_zoo::predict::{self, Answer};
 use rnn_zoo::train::{self, Progress};
 
@@ -24,36 +24,39 @@ fn mackey_glass(n: usize) -> Vec<f32> {
 fn main() -> rnn_zoo::Result<()> {
     let device = cli::device_from_args()?;
     let x = mackey_glass(6400);
-    let part = |from: usize| Features { data: x[from..from + 100].to_vec(), channels: 1 };
-    let samples = (0..60).map(|k| Sample {
-        input: SampleInput::Features(part(100 * k)),
-        target: SampleTarget::Features(part(100 * k + AHEAD)),
-    });
-    let dataset = Dataset::new(samples.collect(), Schema::features(1, 1));
+    let part = |from: usize| Features::series(x[from..from + 100].to_vec());
+    let samples = (0..60).map(|k| Sample::features(part(100 * k), part(100 * k + AHEAD))).collect();
+    let dataset = Dataset::new(samples, Schema::features(1, 1));
+    let test = dataset.test.clone();
 
     let mut config = Config::new("one-to-one", ModelConfig::new(IoMode::OneToOne, CellKind::Gru, 32));
-    config.train.epochs = 60;
-    config.train.batch_size = 8;
-    config.train.lr = 5e-3;
-    let run = train::train_on(&config, dataset, &device, &train::free_folder("one_to_one")?, Progress::Auto)?;
+    (config.train.epochs, config.train.batch_size, config.train.lr) = (60, 8, 5e-3);
+    let folder = train::free_folder("one_to_one")?;
+    let run = train::train_on(&config, dataset, &device, &folder, Progress::Auto)?;
 
     let model = predict::load(&run.model, &device)?;
+    assert_eq!(
+        Some(model.score(&test, "test")?[0].value),
+        run.score("test", "mse"),
+        "reloaded, it is the same"
+    );
     let mut stream = model.stream()?;
-    let [mut error, mut naive, mut last] = [0.0, 0.0, String::new().len() as f32];
     let live = 6000..6300;
+    let mut said = Vec::new();
     for t in live.clone() {
-        let reading = SampleInput::Features(Features { data: vec![x[t]], channels: 1 });
-        if let Answer::Values(said) = stream.step(&reading)? {
-            (error, naive, last) = (
-                error + (said.data[0] - x[t + AHEAD]).powi(2),
-                naive + (x[t] - x[t + AHEAD]).powi(2),
-                said.data[0],
-            );
-        }
+        let reading = SampleInput::Features(Features::series(vec![x[t]]));
+        let Answer::Values(estimate) = stream.step(&reading)? else { continue };
+        said.push(estimate.data[0]);
     }
-    let n = live.len() as f32;
-    println!("last estimate {last:.4}, truth {:.4}", x[live.end - 1 + AHEAD]);
-    println!("repeating the last reading: mean squared error {:.5}", naive / n);
-    println!("the stream: mean squared error {:.5} over {n} readings ({:.0} s)", error / n, run.seconds);
+    let truth = &x[live.start + AHEAD..live.end + AHEAD];
+    let error = |guess: &[f32]| guess.iter().zip(truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / 300.0;
+    println!("truth  {}", Features::series(truth[..80].to_vec()).sketch());
+    println!("stream {}", Features::series(said[..80].to_vec()).sketch());
+    println!("repeating the last reading: mean squared error {:.5}", error(&x[live]));
+    println!(
+        "the stream, {AHEAD} steps ahead: mean squared error {:.5} ({:.0} s)",
+        error(&said),
+        run.seconds
+    );
     Ok(())
 }

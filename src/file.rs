@@ -50,6 +50,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
+    if !parent.is_dir() {
+        return Err(Error::file(path, "its folder does not exist: make it first"));
+    }
     let mut draft = builder.tempfile_in(parent).map_err(io)?;
     draft.write_all(bytes).map_err(io)?;
     draft.as_file().sync_all().map_err(io)?;
@@ -64,4 +67,18 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::io(folder, e))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_from_1_and_the_end_is_on_the_last() {
+        for (text, at, line) in
+            [("", 0, 1), ("a\nb\n", 1, 1), ("a\nb\n", 2, 2), ("a\nb\n", 4, 2), ("a", 9, 1)]
+        {
+            assert_eq!(line_at(text.as_bytes(), at), line, "{text:?} {at}");
+        }
+    }
 }

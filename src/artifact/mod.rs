@@ -156,9 +156,13 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
         Ok((path, text))
     };
     let (path, text) = read("config.toml")?;
-    let config = Config::from_toml(&text, &path, &[])?;
+    let config = Config::from_toml(&text, &path, &[]).map_err(|e| match e {
+        Error::Config { .. } => Error::file(&path, e.to_string()),
+        other => other,
+    })?;
     let (path, text) = read("schema.json")?;
     let schema: Schema = parse(&path, &text)?;
+    schema.check().map_err(|message| Error::file(&path, format!("{message}: the file is damaged")))?;
     let (path, text) = read("scores.json")?;
     let scores: Vec<Score> = parse(&path, &text)?;
     Ok((folder, ModelFolder { manifest, config, schema, scores }))

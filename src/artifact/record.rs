@@ -8,9 +8,7 @@ use crate::file::read_bytes;
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::record::{
-    BinBytesRecorder, BurnRecord, FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder,
-};
+use burn::record::{BinBytesRecorder, FullPrecisionSettings, NamedMpkBytesRecorder, Recorder};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bytes, DType, Tensor, TensorData};
 use rmpv::Value;
@@ -139,7 +137,7 @@ pub(super) fn load<B: RecurrentBackend>(
     let bytes = read_bytes(path, MAX_RECORD)?;
     let tensors = match format {
         RecordFormat::Mpk => decode_mpk(&bytes),
-        RecordFormat::Bin => decode_bin::<B>(bytes),
+        RecordFormat::Bin => decode_bin(&model, &bytes),
         RecordFormat::Safetensors => decode_safetensors(&bytes),
     }
     .map_err(|message| Error::file(path, format!("{message}: the record is damaged or of another kind")))?;
@@ -158,14 +156,48 @@ fn decode_mpk(bytes: &[u8]) -> Decoded {
     tensors_of(item)
 }
 
-fn decode_bin<B: RecurrentBackend>(bytes: Vec<u8>) -> Decoded {
-    type Item<B> = <<Model<B> as Module<B>>::Record as Record<B>>::Item<FullPrecisionSettings>;
-    let mut bytes = bytes;
-    let recorder = BinBytesRecorder::<FullPrecisionSettings>::new();
-    let record: BurnRecord<Item<B>, B> =
-        Recorder::<B>::load_item(&recorder, &mut bytes).map_err(|e| format!("it cannot be read ({e})"))?;
-    let value = rmpv::ext::to_value(&record.item).map_err(|e| format!("it cannot be read ({e})"))?;
-    tensors_of(&value)
+/// Reads bincode without decoding it: the architecture alone says where each byte of such a record
+/// lies, so its frame is held against one of our own, and only the weights are taken out of it.
+fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8]) -> Decoded {
+    // Two records that differ in every byte of every weight and identity, and nowhere else.
+    let frame = |fill: u8, id: u64| {
+        let marked = model.clone().map(&mut Mark { fill, id: id.into() });
+        encode(&marked, RecordFormat::Bin).map_err(|e| e.to_string())
+    };
+    let (frame, other) = (frame(0x11, 0)?, frame(0x22, u64::MAX)?);
+    let free = |k: usize| frame[k] != other[k];
+    if bytes.len() != frame.len() {
+        return Err(format!("it has {} bytes, this architecture's has {}", bytes.len(), frame.len()));
+    }
+    if let Some(k) = (0..frame.len()).find(|&k| !free(k) && bytes[k] != frame[k]) {
+        return Err(format!("its byte {k} is not that of this architecture and burn version"));
+    }
+    let mut at = 0;
+    let mut next_run = || {
+        let from = (at..frame.len()).find(|&k| free(k)).expect("the frame has a run a tensor");
+        at = (from..frame.len()).find(|&k| !free(k)).unwrap_or(frame.len());
+        from..at
+    };
+    let mut tensors = BTreeMap::new();
+    for own in named_tensors(model) {
+        let _identity = next_run();
+        let values = bytes[next_run()].to_vec();
+        let data = floats(&own.name, values, own.data.shape.to_vec(), DType::F32)?;
+        tensors.insert(own.name, data);
+    }
+    Ok(tensors)
+}
+
+struct Mark {
+    fill: u8,
+    id: ParamId,
+}
+
+impl<B: Backend> ModuleMapper<B> for Mark {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let value = f32::from_le_bytes([self.fill; 4]);
+        Param::initialized(self.id, Tensor::full(param.val().shape(), value, &param.val().device()))
+    }
 }
 
 fn decode_safetensors(bytes: &[u8]) -> Decoded {

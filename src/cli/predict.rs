@@ -68,7 +68,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let inputs = if Path::new(&text).is_file() {
         read_file(&*model, Path::new(&text))?
     } else {
-        vec![parse(&*model, &text)?]
+        let no_file = |e| Error::Input(format!("{e} (and there is no file of that name)"));
+        vec![parse(&*model, &text).map_err(no_file)?]
     };
     for answer in model.predict(&inputs, args.steps)? {
         show(&answer)?;

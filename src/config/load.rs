@@ -595,7 +595,7 @@ epochs = 3
 
         let file = Scratch::new("long.toml", &vec![b'#'; MAX_BYTES as usize + 1]);
         let error = Config::from_file(&file.0, &[]).unwrap_err();
-        assert!(error.to_string().contains("over 1 MiB"), "{error}");
+        assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
 
         for text in ["", "\n", "# nothing\n"] {
             let error = read(text, &[]).unwrap_err();

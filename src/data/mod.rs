@@ -344,15 +344,6 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn lines_are_counted_from_1_and_the_end_is_on_the_last() {
-        for (text, at, line) in
-            [("", 0, 1), ("a\nb\n", 1, 1), ("a\nb\n", 2, 2), ("a\nb\n", 4, 2), ("a", 9, 1)]
-        {
-            assert_eq!(line_at(text.as_bytes(), at), line, "{text:?} {at}");
-        }
-    }
-
-    #[test]
     fn empty_file_is_refused() {
         for text in ["", "\u{feff}"] {
             assert_says(read_text(file(text).path()), &["is empty"]);

@@ -1,5 +1,8 @@
 //! What one sample is, and what a data set says of its samples.
 
+use super::split::check_scales;
+use crate::config::duplicate;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A sequence of feature vectors: `steps` rows of `channels` values, one row a time step.
@@ -12,6 +15,24 @@ pub struct Features {
 }
 
 impl Features {
+    /// One channel over time, `[T, 1]`.
+    pub fn series(data: Vec<f32>) -> Self {
+        Self { data, channels: 1 }
+    }
+
+    /// One step of several channels, `[1, D]`.
+    pub fn vector(data: Vec<f32>) -> Self {
+        Self { channels: data.len(), data }
+    }
+
+    /// The first channel as a row of blocks, a character a step, from its least value to its largest.
+    pub fn sketch(&self) -> String {
+        let line = || self.data.iter().step_by(self.channels.max(1)).copied();
+        let (low, high) = (line().fold(f32::INFINITY, f32::min), line().fold(f32::NEG_INFINITY, f32::max));
+        let level = |v: f32| (7.99 * (v - low) / (high - low).max(f32::MIN_POSITIVE)) as usize;
+        line().map(|v| ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][level(v).min(7)]).collect()
+    }
+
     /// Time steps, T.
     pub fn steps(&self) -> usize {
         self.data.len().checked_div(self.channels).unwrap_or(0)
@@ -55,6 +76,18 @@ pub struct Sample {
     pub input: SampleInput,
     /// What it should say.
     pub target: SampleTarget,
+}
+
+impl Sample {
+    /// Feature vectors in, feature vectors out.
+    pub fn features(input: Features, target: Features) -> Self {
+        Self { input: SampleInput::Features(input), target: SampleTarget::Features(target) }
+    }
+
+    /// Tokens in, tokens out.
+    pub fn tokens(input: Vec<u32>, target: Vec<u32>) -> Self {
+        Self { input: SampleInput::Tokens(input), target: SampleTarget::Tokens(target) }
+    }
 }
 
 /// Mean and deviation of a channel over the training split.
@@ -150,6 +183,24 @@ impl Dataset {
 }
 
 impl Schema {
+    /// Refuses what no training data gives: names that are there twice, scales that cannot be undone.
+    pub(crate) fn check(&self) -> Result<()> {
+        let unique = |names: &[String], what: &str| match duplicate(names) {
+            Some(name) => Err(Error::Input(format!("the {what} has `{name}` twice"))),
+            None => Ok(()),
+        };
+        match &self.input {
+            InputSchema::Features { channels, scales, .. } => check_scales(*channels, scales)?,
+            InputSchema::Tokens { vocabulary } => unique(vocabulary, "vocabulary")?,
+        }
+        match &self.target {
+            TargetSchema::Features { channels, scales, .. } => check_scales(*channels, scales),
+            TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
+                unique(labels, "list of labels")
+            }
+        }
+    }
+
     /// Feature vectors in, feature vectors out, nothing standardised.
     pub fn features(d_input: usize, d_output: usize) -> Self {
         let (scales, names) = (Vec::new(), Vec::new());

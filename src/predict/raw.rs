@@ -24,7 +24,7 @@ pub struct Array<T> {
     pub values: Vec<T>,
 }
 
-/// What a model is run on.
+/// What a model is run on. Values are taken as they are: what is not finite comes out as such.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawInput {
     /// Features `[B, T, D]`, or `[B, D]` for a single step.
@@ -92,7 +92,11 @@ impl RawInput {
             match name {
                 "x" if view.dtype() == Dtype::I64 => input.tokens = Some(ints(name, &view)?),
                 "x" => input.features = Some(floats(name, &view)?),
-                "lengths" => input.lengths = Some(ints(name, &view)?.values),
+                "lengths" if view.shape().len() == 1 => input.lengths = Some(ints(name, &view)?.values),
+                "lengths" => {
+                    let message = format!("`lengths` is {:?}, it must be [B]", view.shape());
+                    return Err(Error::file(path, message));
+                }
                 "h0" => input.h0 = Some(floats(name, &view)?),
                 "c0" => input.c0 = Some(floats(name, &view)?),
                 _ => {

@@ -160,6 +160,12 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
             };
             let model = learner.model().valid();
             let tally = self.valid_epoch(&model, &valid, &mut events, &state);
+            if !tally.mean_loss().is_finite() {
+                let lr = learner.lr_current();
+                outcome.failure =
+                    Some(self.not_finite("validation loss", tally.mean_loss(), step - 1, epoch, lr));
+                break;
+            }
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.checkpoint(&learner, epoch, &components.event_store);
             }

@@ -357,7 +357,7 @@ fn model_folders() {
             "schema.json",
             "\"channels\": 2",
             "\"channels\": 3",
-            &["does not fit schema.json", "`model.d_input`"],
+            &["schema.json: 2 scales are given for 3 channels", "damaged"],
         ),
         ("schema.json", "\"b\"", "b", &["schema.json:", "damaged"]),
         ("schema.json", "\"b\"", "\"a\"", &["schema.json", "a"]),
@@ -524,7 +524,10 @@ fn tensors() {
     w.write("x.bin", &safetensors(&[x()])[..60]);
     refused(&w, &[("predict tiny --input x.bin --output new", &["x.bin: is not a safetensors file"])]);
     w.write("x.bin", safetensors(&[x()]));
-    refused(&w, &[("predict tiny --input x.bin --output no/new", &["no/new: ", "(os error 2)"])]);
+    refused(
+        &w,
+        &[("predict tiny --input x.bin --output no/new", &["no/new: ", "its folder does not exist"])],
+    );
 }
 
 /// Options with which the adding problem's loss grows beyond all bounds.

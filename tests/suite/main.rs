@@ -3,5 +3,6 @@
 mod bad_input;
 mod cli;
 mod laws;
+mod models;
 mod recurrent;
 mod support;
