@@ -8,8 +8,9 @@ use std::path::Path;
 /// The bytes of a file of at most `most` of them.
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let io = |e| Error::io(path, e);
+    let limit = if most >= 1 << 30 { format!("{} GiB", most >> 30) } else { format!("{} MiB", most >> 20) };
     let too_large =
-        || Error::file(path, format!("is larger than the {most} bytes that are read: cut it down"));
+        || Error::file(path, format!("is larger than {limit}, the most that is read: cut it down"));
     let file = File::open(path).map_err(io)?;
     if file.metadata().map_err(io)?.len() > most {
         return Err(too_large());

@@ -222,6 +222,11 @@ pub fn select(backend: Option<&str>, device: Option<&str>) -> Result<DeviceInfo>
         .cloned()
         .ok_or_else(|| {
             let there = names(all.iter().map(|d| format!("{} {}", d.backend, d.name)));
+            if let (Some(kind), None) = (kind, device) {
+                return Error::Backend(format!(
+                    "backend `{kind}` has no device here: install its driver (wgpu: Vulkan); there is: {there}"
+                ));
+            }
             let asked = [backend.unwrap_or_default(), device.unwrap_or("any device")].join(" ");
             Error::Backend(format!("there is no {} here; there is: {there}", asked.trim()))
         })

@@ -40,7 +40,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         if output.exists() {
             return Err(Error::file(output, "exists already, and nothing is overwritten: name another file"));
         }
-        let said = model.run(&RawInput::read(input)?)?;
+        let said = model.run(&RawInput::read(input)?, args.steps)?;
         return write_whole(output, &said.to_safetensors());
     }
     let text = args.text.unwrap_or_default();

@@ -59,9 +59,11 @@ impl Config {
                 ),
             )),
             _ => need(
-                !(data.format == DataFormat::Text && model.bidirectional),
+                !(matches!(data.format, DataFormat::Text | DataFormat::Csv)
+                    && model.mode == IoMode::ManyToMany
+                    && model.bidirectional),
                 "model.bidirectional",
-                "a text model predicts the next character, which the reverse direction has read: write false",
+                "the model predicts what comes next, which the reverse direction has read: write false",
             ),
         }
     }

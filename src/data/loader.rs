@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::sample::Sample;
+use super::stream;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 use rand::SeedableRng;
@@ -75,7 +76,7 @@ impl<B: Backend> DataLoader<B, Batch<B>> for Loader<B> {
         let mut order: Vec<usize> = (0..self.samples.len()).collect();
         let noise = self.draw.map(|draw| {
             let mut rng = ChaCha8Rng::seed_from_u64(draw.seed);
-            rng.set_stream(1 + self.epoch.fetch_add(1, Ordering::Relaxed));
+            rng.set_stream(stream::EPOCHS + self.epoch.fetch_add(1, Ordering::Relaxed));
             order.shuffle(&mut rng);
             (draw.noise, rng)
         });

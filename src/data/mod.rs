@@ -28,6 +28,16 @@ use std::path::Path;
 /// Bytes of the largest file read.
 const MAX_BYTES: u64 = 1 << 30;
 
+/// What a seed's random numbers are for, each use in a stream of its own; data is made from the first ones.
+pub mod stream {
+    /// Starting weights.
+    pub const WEIGHTS: u64 = 1 << 32;
+    /// The order and noise of an epoch: from here on.
+    pub const EPOCHS: u64 = 2 << 32;
+    /// The dropout of a step: from here on.
+    pub const STEPS: u64 = 3 << 32;
+}
+
 /// Values of the largest split made, 2 GiB of them.
 const MAX_VALUES: usize = 1 << 29;
 

@@ -1,7 +1,7 @@
 //! What one sample is, and what a data set says of its samples.
 
 use super::split::check_scales;
-use crate::config::duplicate;
+use crate::config::{IoMode, duplicate};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +172,44 @@ pub struct Dataset {
     pub schema: Schema,
 }
 
+fn finite(x: &Features, channels: usize, what: &str) -> std::result::Result<(), String> {
+    if x.channels != channels {
+        return Err(format!("{what} has {} channels, the model has {channels}", x.channels));
+    }
+    match x.data.iter().position(|value| !value.is_finite()) {
+        Some(k) => {
+            let (step, channel) = (k / channels + 1, k % channels + 1);
+            Err(format!("{what} is {} at step {step}, channel {channel}: give a finite value", x.data[k]))
+        }
+        None => Ok(()),
+    }
+}
+
+fn known(tokens: &[u32], n: usize, what: &str) -> std::result::Result<(), String> {
+    match tokens.iter().find(|&&token| token as usize >= n) {
+        Some(token) => Err(format!("token {token} is outside {what} of {n}: they are counted from 0")),
+        None => Ok(()),
+    }
+}
+
 impl Dataset {
+    /// Refuses samples that a model of `mode` cannot be trained on.
+    ///
+    /// # Errors
+    /// See [`Schema::check_sample`]; the split and the sample are named.
+    pub fn check(&self, mode: IoMode) -> Result<()> {
+        self.schema.check()?;
+        for (split, samples) in [("training", &self.train), ("validation", &self.valid), ("test", &self.test)]
+        {
+            for (k, sample) in samples.iter().enumerate() {
+                self.schema
+                    .check_sample(mode, sample)
+                    .map_err(|e| Error::Input(format!("{split} sample {}: {e}", k + 1)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Splits samples in their order: the last tenth is for test, the tenth before it for validation.
     pub fn new(mut samples: Vec<Sample>, schema: Schema) -> Self {
         let tenth = samples.len() / 10;
@@ -198,6 +235,74 @@ impl Schema {
             TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
                 unique(labels, "list of labels")
             }
+        }
+    }
+
+    /// Refuses an input that the model of this data and mode cannot read.
+    ///
+    /// # Errors
+    /// No step, another number of channels, a value that is not finite, a token outside the
+    /// vocabulary, features for tokens; several steps where the mode reads one.
+    pub fn check_input(&self, mode: IoMode, input: &SampleInput) -> Result<()> {
+        let refuse = |message: String| Err(Error::Input(message));
+        match input.steps() {
+            0 => return refuse("the input has no step: give it at least one".into()),
+            n if n > 1 && mode == IoMode::OneToMany => {
+                return refuse(format!("the input has {n} steps: a one-to-many model reads one"));
+            }
+            _ => {}
+        }
+        match (input, &self.input) {
+            (SampleInput::Features(x), InputSchema::Features { channels, .. }) => {
+                finite(x, *channels, "the input").map_err(Error::Input)
+            }
+            (SampleInput::Tokens(tokens), InputSchema::Tokens { vocabulary }) => {
+                known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)
+            }
+            (SampleInput::Features(_), _) => refuse("the model reads tokens, the input is features".into()),
+            (SampleInput::Tokens(_), _) => refuse("the model reads features, the input is tokens".into()),
+        }
+    }
+
+    /// Refuses a sample that a model of this data and mode cannot be trained or scored on.
+    ///
+    /// # Errors
+    /// Those of [`check_input`](Self::check_input), and a target of another kind, length or range.
+    pub fn check_sample(&self, mode: IoMode, sample: &Sample) -> Result<()> {
+        self.check_input(mode, &sample.input)?;
+        let refuse = |message: String| Err(Error::Input(message));
+        let steps = match (&sample.target, &self.target) {
+            (SampleTarget::Class(class), TargetSchema::Class { labels }) => {
+                known(&[*class], labels.len(), "the labels").map_err(Error::Input)?;
+                1
+            }
+            (SampleTarget::Tokens(tokens), TargetSchema::Tokens { labels }) => {
+                known(tokens, labels.len(), "the labels").map_err(Error::Input)?;
+                tokens.len()
+            }
+            (SampleTarget::Features(y), TargetSchema::Features { channels, .. }) => {
+                finite(y, *channels, "the target").map_err(Error::Input)?;
+                y.steps()
+            }
+            _ => {
+                return refuse(
+                    "the target is of another kind than the data's: class, tokens or features".into(),
+                );
+            }
+        };
+        let read = sample.input.steps();
+        match mode {
+            _ if steps == 0 => refuse("the target has no step: give it at least one".into()),
+            IoMode::ManyToOne if steps != 1 => {
+                refuse(format!("the target has {steps} steps: many-to-one has one"))
+            }
+            IoMode::OneToOne | IoMode::ManyToMany if steps != read => {
+                refuse(format!("the input has {read} steps, the target {steps}: this mode needs as many"))
+            }
+            IoMode::EncoderDecoder if !matches!(sample.target, SampleTarget::Tokens(_)) => {
+                refuse("an encoder-decoder model writes tokens: give token targets".into())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::artifact::{self, ModelFolder, NamedTensor, RecordFormat, named_tensor
 use crate::backend::{DeviceInfo, Task, TrainBackend};
 use crate::config::IoMode;
 use crate::data::split::unstandardize;
-use crate::data::{Batch, Features, InputSchema, Sample, SampleInput, SampleTarget, TargetSchema};
+use crate::data::{Batch, Features, Sample, SampleInput, SampleTarget, TargetSchema};
 use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::model::{END, Model};
@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// Sequences that are run at once.
 const BATCH: usize = 64;
+
+/// Steps that a model writes at most.
+const MAX_STEPS: usize = 1_000_000;
 
 /// What a model says of one sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +70,7 @@ pub trait Predictor {
     ///
     /// # Errors
     /// Tensors that do not fit the model.
-    fn run(&self, input: &RawInput) -> Result<RawOutput>;
+    fn run(&self, input: &RawInput, n_steps: Option<usize>) -> Result<RawOutput>;
 
     /// A stream from a state of zeros: one reading in, one answer out.
     ///
@@ -125,42 +128,7 @@ struct Loaded<B: RecurrentBackend> {
 
 impl<B: RecurrentBackend> Loaded<B> {
     fn check(&self, input: &SampleInput) -> Result<()> {
-        if input.steps() == 0 {
-            return Err(Error::Input("the input has no step: give it at least one".into()));
-        }
-        match (input, &self.folder.schema.input) {
-            (SampleInput::Features(x), InputSchema::Features { channels, .. }) => {
-                if x.channels != *channels {
-                    let n = x.channels;
-                    return Err(Error::Input(format!(
-                        "the input has {n} channels, the model reads {channels}"
-                    )));
-                }
-                if let Some(k) = x.data.iter().position(|value| !value.is_finite()) {
-                    let (step, channel, value) = (k / channels + 1, k % channels + 1, x.data[k]);
-                    let message = format!(
-                        "the input is {value} at step {step}, channel {channel}: give a finite value"
-                    );
-                    return Err(Error::Input(message));
-                }
-                Ok(())
-            }
-            (SampleInput::Tokens(tokens), InputSchema::Tokens { vocabulary }) => {
-                match tokens.iter().find(|&&token| token as usize >= vocabulary.len()) {
-                    Some(token) => Err(Error::Input(format!(
-                        "token {token} is outside the vocabulary of {}: tokens are counted from 0",
-                        vocabulary.len()
-                    ))),
-                    None => Ok(()),
-                }
-            }
-            (SampleInput::Features(_), _) => {
-                Err(Error::Input("the model reads tokens, the input is features".into()))
-            }
-            (SampleInput::Tokens(_), _) => {
-                Err(Error::Input("the model reads features, the input is tokens".into()))
-            }
-        }
+        self.folder.schema.check_input(self.folder.config.model.mode, input)
     }
 
     /// The answers in a head's output, `[B, T, O]`.
@@ -206,12 +174,15 @@ impl<B: RecurrentBackend> Loaded<B> {
     fn check_steps(&self, n_steps: Option<usize>) -> Result<()> {
         let config = &self.folder.config.model;
         let writes = matches!(config.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
-        if writes && n_steps.or(config.max_steps).is_none_or(|n| n == 0) {
-            return Err(Error::Input(
+        match n_steps.or(config.max_steps) {
+            None if writes => Err(Error::Input(
                 "how many steps to write is not known: give it, or set model.max_steps".into(),
-            ));
+            )),
+            Some(n) if !(1..=MAX_STEPS).contains(&n) => {
+                Err(Error::Input(format!("{n} steps cannot be written: give 1 to {MAX_STEPS}")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -240,9 +211,9 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         Ok(answers)
     }
 
-    fn run(&self, input: &RawInput) -> Result<RawOutput> {
-        self.check_steps(None)?;
-        raw::run(&self.model, input, &self.device)
+    fn run(&self, input: &RawInput, n_steps: Option<usize>) -> Result<RawOutput> {
+        self.check_steps(n_steps)?;
+        raw::run(&self.model, input, n_steps, &self.device)
     }
 
     fn stream(&self) -> Result<Box<dyn Stream + '_>> {
@@ -256,8 +227,8 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
     }
 
     fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>> {
-        samples.iter().try_for_each(|sample| self.check(&sample.input))?;
         let config = &self.folder.config;
+        samples.iter().try_for_each(|sample| self.folder.schema.check_sample(config.model.mode, sample))?;
         let objective = train::objective(&config.train, &self.folder.schema)?;
         let tally = train::score(&self.model, samples, config.train.batch_size, &objective, &self.device);
         Ok(tally.scores(&config.name, split))

@@ -141,6 +141,7 @@ impl RawOutput {
 pub(super) fn run<B: RecurrentBackend>(
     model: &Model<B>,
     input: &RawInput,
+    n_steps: Option<usize>,
     device: &B::Device,
 ) -> Result<RawOutput> {
     let config = model.config();
@@ -174,26 +175,24 @@ pub(super) fn run<B: RecurrentBackend>(
         (Some(_), _) => return bad("the model reads tokens: x must be i64 [B, T]".into()),
         _ => return bad("the model reads features: x must be f32 [B, T, D]".into()),
     };
-    let [batch, n_steps] = tensor.shape();
-    if batch == 0 || n_steps == 0 {
-        return bad(format!("x has {batch} sequences of {n_steps} steps: give at least one of each"));
+    let [batch, n_read] = tensor.shape();
+    if batch == 0 || n_read == 0 {
+        return bad(format!("x has {batch} sequences of {n_read} steps: give at least one of each"));
     }
-    if config.mode == IoMode::OneToMany && n_steps != 1 {
-        return bad(format!("x has {n_steps} steps, a one-to-many model reads one"));
+    if config.mode == IoMode::OneToMany && n_read != 1 {
+        return bad(format!("x has {n_read} steps, a one-to-many model reads one"));
     }
     let lengths = match &input.lengths {
         None => None,
         Some(lengths) => {
             let whole: Option<Vec<usize>> = lengths
                 .iter()
-                .map(|&n| usize::try_from(n).ok().filter(|n| (1..=n_steps).contains(n)))
+                .map(|&n| usize::try_from(n).ok().filter(|n| (1..=n_read).contains(n)))
                 .collect();
             match whole.filter(|lengths| lengths.len() == batch) {
                 Some(lengths) => Some(lengths),
                 None => {
-                    return bad(format!(
-                        "lengths must be {batch} numbers of 1 to {n_steps}, not {lengths:?}"
-                    ));
+                    return bad(format!("lengths must be {batch} numbers of 1 to {n_read}, not {lengths:?}"));
                 }
             }
         }
@@ -222,7 +221,7 @@ pub(super) fn run<B: RecurrentBackend>(
     if state.is_some() && config.mode == IoMode::EncoderDecoder {
         return bad("an encoder-decoder model starts from zeros: leave out h0 and c0".into());
     }
-    let said = model.predict(tensor, lengths.as_deref(), state, None);
+    let said = model.predict(tensor, lengths.as_deref(), state, n_steps);
     let mut y = array(said.output);
     if config.mode == IoMode::ManyToOne {
         y.shape.remove(1);

@@ -1,6 +1,7 @@
 //! How weights start: drawn on the host, so that a seed gives the same weights on every backend.
 
 use crate::config::Initialization;
+use crate::data::stream;
 use burn::module::Param;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -17,7 +18,9 @@ pub struct Init {
 impl Init {
     /// The source that `seed` stands for.
     pub fn new(seed: u64) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(stream::WEIGHTS);
+        Self { rng }
     }
 
     /// Uniform in `±bound`.

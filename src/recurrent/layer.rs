@@ -42,7 +42,8 @@ impl<B: Backend> RecurrentLayer<B> {
             // The gate adds both biases: one carries the value, the other none.
             let set = |bias: Param<Tensor<B, 1>>, value: f64| {
                 let gate = Tensor::full([d_hidden], value, device);
-                bias.map(|all| all.slice_assign([d_hidden..2 * d_hidden], gate))
+                // A leaf again, or it would never be trained.
+                Param::from_tensor(bias.val().slice_assign([d_hidden..2 * d_hidden], gate).detach())
             };
             bias_ih = bias_ih.map(|bias| set(bias, forget));
             bias_hh = bias_hh.map(|bias| set(bias, 0.0));

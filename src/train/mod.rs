@@ -128,6 +128,7 @@ pub fn train_on(
             return Err(Error::Input(format!("the {split} split is empty: give it samples")));
         }
     }
+    dataset.check(config.model.mode)?;
     device.run(Job { config, dataset, objective, folder: folder.into(), progress, device })
 }
 

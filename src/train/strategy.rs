@@ -9,6 +9,7 @@ use super::score::Tally;
 use super::{Epoch, Progress};
 use crate::backend::TrainBackend;
 use crate::config::TrainConfig;
+use crate::data::stream;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use burn::data::dataloader::Progress as Done;
@@ -121,8 +122,9 @@ impl<B: TrainBackend> Strategy<B> {
                 self.run.join(format!("checkpoint/model-{last}.mpk")).display()
             ),
         };
+        let clip = if self.config.clip > 0.0 { " or train.clip" } else { ", or set train.clip" };
         Error::Training(format!(
-            "the {what} is {value} at step {} of epoch {epoch} with learning rate {lr:.3e}; {last}: lower train.lr or train.clip",
+            "the {what} is {value} at step {} of epoch {epoch} with learning rate {lr:.3e}; {last}: lower train.lr{clip}",
             step + 1
         ))
     }
@@ -206,6 +208,6 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
 /// The seed of one step's dropout.
 fn step_seed(seed: u64, step: u64) -> u64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(1 + step);
+    rng.set_stream(stream::STEPS + step);
     rng.random()
 }

@@ -123,6 +123,8 @@ fn run_in(folder: &Path, arguments: &str, stdin: impl Into<Vec<u8>>) -> Said {
         .args(arguments.split(' ').filter(|a| !a.is_empty()))
         .current_dir(folder)
         .env_remove("RUST_BACKTRACE")
+        // Vulkan's loader complains on stderr without one.
+        .env("XDG_RUNTIME_DIR", folder)
         .write_stdin(stdin)
         .output()
         .unwrap();

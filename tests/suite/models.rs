@@ -18,7 +18,14 @@ use rnn_zoo::train;
 const CELLS: [CellKind; 3] = [CellKind::Rnn, CellKind::Lstm, CellKind::Gru];
 
 fn config(mode: IoMode, cell: CellKind) -> ModelConfig {
-    ModelConfig { d_input: Some(3), d_output: Some(4), n_layers: 2, ..ModelConfig::new(mode, cell, 5) }
+    let forget_bias = (cell == CellKind::Lstm).then_some(1.0);
+    ModelConfig {
+        d_input: Some(3),
+        d_output: Some(4),
+        n_layers: 2,
+        forget_bias,
+        ..ModelConfig::new(mode, cell, 5)
+    }
 }
 
 fn features(n_steps: usize, seed: u64) -> Features {
@@ -393,7 +400,7 @@ fn a_model_of_one_backend_says_the_same_on_the_others() {
                     }
                     None => input.features = Some(Array { shape: vec![2, 4, 3], values: noise(24, 6) }),
                 }
-                answers.push(predict::load(&path, reader).unwrap().run(&input).unwrap().y.values);
+                answers.push(predict::load(&path, reader).unwrap().run(&input, None).unwrap().y.values);
             }
         }
         for answer in &answers {
