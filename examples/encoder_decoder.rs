@@ -1,6 +1,4 @@
-//! Encoder–decoder: one stack reads a sequence, another writes one of another length.
-//!
-//! Numbers of 1 to 3999 into Roman numerals; a tenth of them is never seen in training.
+//! Encoder–decoder: 1 to 3999 into Roman numerals; a tenth of them is never seen in training.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -42,15 +40,11 @@ fn main() -> rnn_zoo::Result<()> {
     (model.d_embedding, model.bidirectional, model.max_steps) = (Some(16), true, Some(20));
     let mut config = Config::new("encoder-decoder", model);
     (config.train.epochs, config.train.lr, config.train.schedule) = (20, 1e-2, Schedule::Cosine);
-    let run =
-        train::train_on(&config, dataset, &device, &train::free_folder("encoder_decoder")?, Progress::Auto)?;
+    let folder = train::free_folder("encoder_decoder")?;
+    let run = train::train_on(&config, dataset, &device, &folder, Progress::Auto)?;
 
     let model = predict::load(&run.model, &device)?;
-    assert_eq!(
-        Some(model.score(&test, "test")?[0].value),
-        run.score("test", "accuracy"),
-        "reloaded, it is the same"
-    );
+    assert_eq!(Some(model.score(&test, "test")?[0].value), run.score("test", "accuracy"));
     let inputs: Vec<_> = test.iter().map(|sample| sample.input.clone()).collect();
     let answers = model.predict(&inputs, None)?;
     let unseen = &numbers[numbers.len() - test.len()..];
@@ -58,7 +52,6 @@ fn main() -> rnn_zoo::Result<()> {
     for (said, n) in answers.iter().zip(unseen).take(8) {
         println!("{n:>4} → {}", said.label().unwrap_or_default());
     }
-    let n = unseen.len();
-    println!("{right} of {n} unseen numbers written without a fault ({:.0} s)", run.seconds);
+    println!("{right} of {} unseen numbers written without a fault ({:.0} s)", unseen.len(), run.seconds);
     Ok(())
 }

@@ -52,10 +52,6 @@ fn main() -> rnn_zoo::Result<()> {
         error += said.data.iter().zip(&truth.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         power += truth.data.iter().map(|v| v * v).sum::<f32>();
     }
-    let missed = 100.0 * error / power;
-    println!(
-        "of unseen curves, written on its own: {missed:.2} % of the power is missed ({:.0} s)",
-        run.seconds
-    );
+    println!("{:.2} % of the power of unseen curves is missed ({:.0} s)", 100.0 * error / power, run.seconds);
     Ok(())
 }

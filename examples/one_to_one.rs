@@ -1,7 +1,6 @@
 //! One-to-one: a stream, one reading in and one estimate out, the state carried.
 //!
-//! The Mackey–Glass series (Science 197, 1977), six steps ahead: chaotic, and a model has to keep
-//! track of the last seventeen steps to do it.
+//! The chaotic Mackey–Glass series (Science 197, 1977), six steps ahead.
 
 use rnn_zoo::cli;
 use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
@@ -41,8 +40,7 @@ fn main() -> rnn_zoo::Result<()> {
         "reloaded, it is the same"
     );
     let mut stream = model.stream()?;
-    let live = 6000..6300;
-    let mut said = Vec::new();
+    let (live, mut said) = (6000..6300, Vec::new());
     for t in live.clone() {
         let reading = SampleInput::Features(Features::series(vec![x[t]]));
         let Answer::Values(estimate) = stream.step(&reading)? else { continue };

@@ -50,7 +50,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
         })),
         Format::Text => {
             for score in &run.scores {
-                print(&format!("{} {} {:.4} ({} steps)", score.split, score.metric, score.value, score.n))?;
+                print(&format!("{} {} {:.4} (n = {})", score.split, score.metric, score.value, score.n))?;
             }
             print(&format!("model: {} ({:.0} s)", run.model.display(), run.seconds))
         }

@@ -59,11 +59,9 @@ impl Config {
                 ),
             )),
             _ => need(
-                !(matches!(data.format, DataFormat::Text | DataFormat::Csv)
-                    && model.mode == IoMode::ManyToMany
-                    && model.bidirectional),
+                !(data.format == DataFormat::Text && model.bidirectional),
                 "model.bidirectional",
-                "the model predicts what comes next, which the reverse direction has read: write false",
+                "a text model predicts the next character, which the reverse direction has read: write false",
             ),
         }
     }

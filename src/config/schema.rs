@@ -35,7 +35,7 @@ pub enum IoMode {
     ManyToOne,
     /// `[B, T, D]` to `[B, T, O]`, aligned step by step.
     ManyToMany,
-    /// `[B, S, D]` to `[B, T, O]`: one stack reads, a second one writes.
+    /// Tokens `[B, S]` to `[B, T, O]`: one stack reads, a second one writes.
     EncoderDecoder,
 }
 
@@ -308,7 +308,7 @@ pub enum Schedule {
     Constant,
     /// Times `schedule_factor` after every `schedule_every` epochs.
     Step,
-    /// Along a half cosine to zero at the last step.
+    /// Along a half cosine, to zero after the last step.
     Cosine,
     /// Up with the step, then down with its inverse root (Vaswani et al. 2017); `lr` is its peak.
     Noam,

@@ -72,7 +72,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
     /// The output at every target step, the true tokens before it given.
     ///
     /// # Shapes
-    /// * input: tokens `[B, S]` or features `[B, S, D]`
+    /// * input: tokens `[B, S]`
     /// * target: `[B, T]`
     /// * output: `[B, T, O]`
     pub fn forward_given(
@@ -97,7 +97,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
     /// reached one.
     ///
     /// # Shapes
-    /// * input: tokens `[B, S]` or features `[B, S, D]`
+    /// * input: tokens `[B, S]`
     /// * output: `[B, T, O]`, T the longest of what was written
     pub fn decode(&self, input: Input<B>, lengths: Option<&[usize]>, n_steps: usize) -> Prediction<B> {
         let device = input.device();

@@ -95,7 +95,9 @@ pub struct Score {
     pub model: String,
     /// `train`, `valid` or `test`.
     pub split: String,
-    /// `accuracy`, `mse`, `loss`.
+    /// `accuracy`, `mse` (of values as the model sees them: standardised where the data is), or
+    /// `loss`. Where a model reads its own output back, one-to-many and encoder–decoder, they are
+    /// of its steps with the true output before each of them given.
     pub metric: String,
     /// Its value.
     pub value: f64,
