@@ -94,13 +94,13 @@ enum Place {
 pub fn devices() -> Vec<DeviceInfo> {
     let mut devices = Vec::new();
     #[cfg(feature = "ndarray")]
-    devices.push(DeviceInfo {
+    devices.extend([DeviceInfo {
         backend: BackendKind::Ndarray,
         name: "cpu".into(),
         description: cpu_description(),
-        rank: 2,
+        rank: 1,
         place: Place::Ndarray,
-    });
+    }]);
     #[cfg(feature = "tch")]
     devices.extend(tch_devices());
     #[cfg(feature = "wgpu")]
@@ -125,7 +125,7 @@ fn tch_devices() -> Vec<DeviceInfo> {
         rank,
         place: Place::Tch(place),
     };
-    let mut devices = vec![device("cpu".into(), cpu_description(), 1, LibTorchDevice::Cpu)];
+    let mut devices = vec![device("cpu".into(), cpu_description(), 2, LibTorchDevice::Cpu)];
     let count = if tch_devices::Cuda::is_available() { tch_devices::Cuda::device_count() } else { 0 };
     devices.extend(
         (0..count as usize).map(|k| device(format!("cuda:{k}"), "CUDA".into(), 4, LibTorchDevice::Cuda(k))),

@@ -24,6 +24,7 @@ use burn::tensor::backend::Backend;
 
 /// Any model of the zoo.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a program has one model, and burn's derive takes no box")]
 pub enum Model<B: Backend> {
     /// One stack: every mode but encoder–decoder.
     Sequence(SequenceModel<B>),
