@@ -2,7 +2,7 @@
 
 use super::schema::tenth;
 use super::{
-    CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Loss, Merge, ModelConfig,
+    CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Kernel, Loss, Merge, ModelConfig,
     OptimizerKind, OutputActivation, Schedule, TrainConfig,
 };
 use crate::error::{Error, Result};
@@ -163,6 +163,7 @@ impl ModelConfig {
             reset: None,
             initialization: Initialization::default(),
             forget_bias: None,
+            kernel: Kernel::default(),
             pooling: None,
             feedback: None,
             max_steps: None,

@@ -101,6 +101,19 @@ pub enum Initialization {
     Orthogonal,
 }
 
+/// Which body runs the recurrences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernel {
+    /// The backend's fused kernel where it has one for the cell, else the reference.
+    #[default]
+    Auto,
+    /// The backend's fused kernel; an error where it has none.
+    Fused,
+    /// Composed of the backend's own tensor operations.
+    Reference,
+}
+
 /// The output layer's non-linearity g.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -199,6 +212,9 @@ pub struct ModelConfig {
     /// What an `lstm`'s forget gate's input bias starts at. Default: as the other biases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forget_bias: Option<f64>,
+    /// Which body runs the recurrences.
+    #[serde(default)]
+    pub kernel: Kernel,
     /// How a many-to-one model pools. Default: last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,

@@ -1,6 +1,6 @@
 //! The gradient of a whole sequence as one node of burn's graph.
 
-use super::{Operands, RecurrentBackend, Saved, Sequence};
+use super::{Cell, Operands, RecurrentBackend, Saved, Sequence, Wanted};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -20,15 +20,21 @@ impl<B: RecurrentBackend> Backward<B, 7> for Recurrent {
     fn backward(self, ops: Ops<Self::State, 7>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = Tensor::<B, 3>::from_primitive(TensorPrimitive::Float(grads.consume::<B>(&ops.node)));
         let (sequence, operands, saved) = ops.state;
-        let grad = B::recurrent_backward(&sequence, operands, saved, grad);
+        let wanted =
+            Wanted { input: ops.parents[0].is_some(), weights: ops.parents[3..].iter().any(Option::is_some) };
+        let grads_of = B::recurrent_backward(&sequence, operands, saved, grad, wanted);
+        let (weight_ih, weight_hh, bias_ih, bias_hh) = match grads_of.weights {
+            Some(w) => (Some(w.weight_ih), Some(w.weight_hh), w.bias_ih, w.bias_hh),
+            None => (None, None, None, None),
+        };
         let parts = [
-            Some(primitive(grad.input)),
-            Some(primitive(grad.hidden)),
-            grad.cell.map(primitive),
-            Some(primitive(grad.weight_ih)),
-            Some(primitive(grad.weight_hh)),
-            grad.bias_ih.map(primitive),
-            grad.bias_hh.map(primitive),
+            grads_of.input.map(primitive),
+            Some(primitive(grads_of.hidden)),
+            grads_of.cell.map(primitive),
+            weight_ih.map(primitive),
+            weight_hh.map(primitive),
+            bias_ih.map(primitive),
+            bias_hh.map(primitive),
         ];
         for (parent, part) in ops.parents.into_iter().zip(parts) {
             if let (Some(parent), Some(part)) = (parent, part) {
@@ -39,6 +45,10 @@ impl<B: RecurrentBackend> Backward<B, 7> for Recurrent {
 }
 
 impl<B: RecurrentBackend, C: CheckpointStrategy> RecurrentBackend for Autodiff<B, C> {
+    fn fused(cell: Cell) -> Result<(), String> {
+        B::fused(cell)
+    }
+
     fn recurrent(sequence: &Sequence, operands: Operands<Self>) -> Tensor<Self, 3> {
         let device = operands.input.device();
         // What is absent stands in the graph as a constant.

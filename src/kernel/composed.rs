@@ -7,10 +7,23 @@
 //! LSTM: Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000. GRU: Cho et
 //! al. 2014, arXiv 1406.1078. Back-propagation through time: Werbos 1990.
 
-use super::{Cell, Operands, Saved, Sequence};
+use super::{Cell, Gradients, Operands, Sequence, Wanted, WeightGradients};
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor, TensorData};
+
+/// What [`forward`] keeps for [`backward`].
+#[derive(Clone, Debug)]
+pub struct Saved<B: Backend> {
+    /// Hidden state before each step, `[T, B, H]`.
+    hidden: Tensor<B, 3>,
+    /// Cell state before each step and tanh of the one after it, `[T, B, H]`: LSTM only.
+    cell: Option<(Tensor<B, 3>, Tensor<B, 3>)>,
+    /// Gates after their non-linearity, `[T, B, G·H]`; for an RNN the new hidden state.
+    gates: Tensor<B, 3>,
+    /// `U_n h + d_n`, `[T, B, H]`: [`Cell::GruAfter`] only.
+    recurrent_n: Option<Tensor<B, 3>>,
+}
 
 /// See [`RecurrentBackend::recurrent_forward`](super::RecurrentBackend::recurrent_forward).
 ///
@@ -118,7 +131,8 @@ pub fn backward<B: Backend>(
     operands: Operands<B>,
     saved: Saved<B>,
     grad: Tensor<B, 3>,
-) -> Operands<B> {
+    wanted: Wanted,
+) -> Gradients<B> {
     let Operands { input, weight_ih, weight_hh, bias_ih, bias_hh, .. } = operands;
     let [n_steps, batch, d_input] = input.dims();
     let [rows, d_hidden] = weight_hh.dims();
@@ -191,22 +205,27 @@ pub fn backward<B: Backend>(
     let flat = |t: Tensor<B, 3>, width: usize| t.reshape([n_steps * batch, width]);
     let grad_x = flat(grad_x.stack(), rows);
     let grad_h = if kind == Cell::GruAfter { flat(grad_h.stack(), rows) } else { grad_x.clone() };
-    let hidden = flat(saved.hidden, d_hidden);
-    let weight_hh = if kind == Cell::GruBefore {
-        // U_n saw the reset state.
-        let reset = columns(&flat(saved.gates, rows), 0, d_hidden) * hidden.clone();
-        let rz = columns(&grad_h, 0, 2 * d_hidden).transpose().matmul(hidden);
-        let n = columns(&grad_h, 2 * d_hidden, 3 * d_hidden).transpose().matmul(reset);
-        Tensor::cat(vec![rz, n], 0)
-    } else {
-        grad_h.clone().transpose().matmul(hidden)
-    };
-    Operands {
-        weight_ih: grad_x.clone().transpose().matmul(flat(input, d_input)),
-        weight_hh,
-        bias_ih: bias_ih.map(|_| grad_x.clone().sum_dim(0).squeeze_dim(0)),
-        bias_hh: bias_hh.map(|_| grad_h.sum_dim(0).squeeze_dim(0)),
-        input: grad_x.matmul(weight_ih).reshape([n_steps, batch, d_input]),
+    let weights = wanted.weights.then(|| {
+        let hidden = flat(saved.hidden, d_hidden);
+        let weight_hh = if kind == Cell::GruBefore {
+            // U_n saw the reset state.
+            let reset = columns(&flat(saved.gates, rows), 0, d_hidden) * hidden.clone();
+            let rz = columns(&grad_h, 0, 2 * d_hidden).transpose().matmul(hidden);
+            let n = columns(&grad_h, 2 * d_hidden, 3 * d_hidden).transpose().matmul(reset);
+            Tensor::cat(vec![rz, n], 0)
+        } else {
+            grad_h.clone().transpose().matmul(hidden)
+        };
+        WeightGradients {
+            weight_ih: grad_x.clone().transpose().matmul(flat(input, d_input)),
+            weight_hh,
+            bias_ih: bias_ih.map(|_| grad_x.clone().sum_dim(0).squeeze_dim(0)),
+            bias_hh: bias_hh.map(|_| grad_h.sum_dim(0).squeeze_dim(0)),
+        }
+    });
+    Gradients {
+        weights,
+        input: wanted.input.then(|| grad_x.matmul(weight_ih).reshape([n_steps, batch, d_input])),
         hidden: d_hidden_state,
         cell: d_cell_state,
     }

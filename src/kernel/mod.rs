@@ -8,14 +8,41 @@
 //! T time, B batch, D features in, H hidden, G gates (1, 4, 3 for RNN, LSTM, GRU).
 
 pub mod composed;
+#[cfg(feature = "ndarray")]
+pub(crate) mod cpu;
 
 mod autodiff;
 
+use crate::config::Kernel;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use std::any::Any;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 #[cfg(doc)]
 use burn::backend::Autodiff;
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Sets how many threads a CPU's kernels run on, from the next one on; 0: as many as there are
+/// cores. LibTorch's follow.
+///
+/// Results of ndarray are the same to the bit for the same number, and up to rounding for any.
+pub fn set_threads(n: usize) {
+    THREADS.store(n, Ordering::Relaxed);
+    #[cfg(feature = "tch")]
+    tch_devices::set_num_threads(threads() as i32);
+}
+
+/// How many threads a CPU's kernels run on.
+pub fn threads() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    match THREADS.load(Ordering::Relaxed) {
+        0 => *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        n => n,
+    }
+}
 
 /// What a step computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +89,8 @@ pub struct Sequence {
     pub reverse: bool,
     /// Valid steps of each of the B sequences, 1 to T. `None`: all of them.
     pub lengths: Option<Vec<usize>>,
+    /// Which body runs it.
+    pub kernel: Kernel,
 }
 
 impl Sequence {
@@ -76,7 +105,7 @@ impl Sequence {
     }
 }
 
-/// The tensors that a layer reads in one direction; also their gradients.
+/// The tensors that a layer reads in one direction.
 #[derive(Clone, Debug)]
 pub struct Operands<B: Backend> {
     /// `[T, B, D]`. Past a sequence's end it must be finite.
@@ -95,23 +124,60 @@ pub struct Operands<B: Backend> {
     pub bias_hh: Option<Tensor<B, 1>>,
 }
 
+/// The gradients of [`Operands`], each of its operand's shape: those that are wanted.
+#[derive(Clone, Debug)]
+pub struct Gradients<B: Backend> {
+    /// Of the input, if [`Wanted::input`].
+    pub input: Option<Tensor<B, 3>>,
+    /// Of the state before the first step.
+    pub hidden: Tensor<B, 2>,
+    /// Of the cell state before the first step: LSTM only.
+    pub cell: Option<Tensor<B, 2>>,
+    /// Of the weights and of the biases that there are, if [`Wanted::weights`].
+    pub weights: Option<WeightGradients<B>>,
+}
+
+/// See [`Gradients::weights`].
+#[derive(Clone, Debug)]
+pub struct WeightGradients<B: Backend> {
+    /// `[G·H, D]`
+    pub weight_ih: Tensor<B, 2>,
+    /// `[G·H, H]`
+    pub weight_hh: Tensor<B, 2>,
+    /// `[G·H]`
+    pub bias_ih: Option<Tensor<B, 1>>,
+    /// `[G·H]`
+    pub bias_hh: Option<Tensor<B, 1>>,
+}
+
+/// Which gradients are asked for. Those of the initial state cost nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The input's: not where the input is data.
+    pub input: bool,
+    /// The weights' and biases': not where they are frozen.
+    pub weights: bool,
+}
+
 /// What a forward pass keeps for its gradient.
 #[derive(Clone, Debug)]
-pub struct Saved<B: Backend> {
-    /// Hidden state before each step, `[T, B, H]`.
-    pub hidden: Tensor<B, 3>,
-    /// Cell state before each step and tanh of the one after it, `[T, B, H]`: LSTM only.
-    pub cell: Option<(Tensor<B, 3>, Tensor<B, 3>)>,
-    /// Gates after their non-linearity, `[T, B, G·H]`; for an RNN the new hidden state.
-    pub gates: Tensor<B, 3>,
-    /// `U_n h + d_n`, `[T, B, H]`: [`Cell::GruAfter`] only.
-    pub recurrent_n: Option<Tensor<B, 3>>,
+pub enum Saved<B: Backend> {
+    /// The composed body's.
+    Composed(composed::Saved<B>),
+    /// A fused kernel's own.
+    Fused(Arc<dyn Any + Send + Sync>),
 }
 
 /// A backend that runs recurrent layers: every one of burn's.
 ///
 /// The bodies are composed of the backend's own operations; an empty `impl` is enough.
 pub trait RecurrentBackend: Backend {
+    /// Whether there is a fused kernel for `cell`: if not, the condition that is missing.
+    fn fused(cell: Cell) -> Result<(), String> {
+        let _ = cell;
+        Err("this backend has no fused kernel".into())
+    }
+
     /// Runs a layer over a sequence; differentiable where the backend is.
     ///
     /// Gives `[T + 1, B, H]`, with a cell state `[T + 2, B, H]`: the outputs (zero past a
@@ -122,41 +188,32 @@ pub trait RecurrentBackend: Backend {
 
     /// [`recurrent`](Self::recurrent), and what its gradient needs.
     fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
-        composed::forward(sequence, operands)
+        let (packed, saved) = composed::forward(sequence, operands);
+        (packed, Saved::Composed(saved))
     }
 
-    /// The gradient of [`recurrent`](Self::recurrent) with respect to its operands, given that of
+    /// The gradients of [`recurrent`](Self::recurrent) with respect to its operands, given that of
     /// its result.
     fn recurrent_backward(
         sequence: &Sequence,
         operands: Operands<Self>,
         saved: Saved<Self>,
         grad: Tensor<Self, 3>,
-    ) -> Operands<Self> {
-        composed::backward(sequence, operands, saved, grad)
+        wanted: Wanted,
+    ) -> Gradients<Self> {
+        match saved {
+            Saved::Composed(saved) => composed::backward(sequence, operands, saved, grad, wanted),
+            Saved::Fused(_) => unreachable!("a backend without a fused kernel saves nothing of it"),
+        }
     }
 }
 
 impl RecurrentBackend for burn::backend::Flex {}
 
 #[cfg(feature = "ndarray")]
-mod ndarray {
-    use burn::tensor::backend::Backend;
-    use burn_ndarray::{
-        FloatNdArrayElement, IntNdArrayElement, NdArray, NdArrayTensor, QuantElement, SharedArray,
-    };
-
-    impl<E: FloatNdArrayElement, I: IntNdArrayElement, Q: QuantElement> super::RecurrentBackend
-        for NdArray<E, I, Q>
-    where
-        NdArrayTensor: From<SharedArray<E>> + From<SharedArray<I>>,
-        Self: Backend,
-    {
-    }
-}
-
+mod ndarray;
 #[cfg(feature = "tch")]
-impl<E: burn_tch::TchElement> RecurrentBackend for burn_tch::LibTorch<E> {}
+mod tch;
 
 #[cfg(feature = "wgpu")]
 mod cube {

@@ -12,7 +12,7 @@ pub use loss::Objective;
 pub use pooling::AttentionPooling;
 pub use sequence::SequenceModel;
 
-use crate::config::{CellKind, Feedback, GruReset, HiddenActivation, IoMode, ModelConfig};
+use crate::config::{CellKind, Feedback, GruReset, HiddenActivation, IoMode, Kernel, ModelConfig};
 use crate::data::{Batch, Input, InputSchema, Schema, Target, TargetSchema};
 use crate::error::{Error, Result};
 use crate::kernel::{Cell, RecurrentBackend};
@@ -47,9 +47,15 @@ impl<B: RecurrentBackend> Model<B> {
     /// Builds the model that `config` describes, its weights drawn from `seed`.
     ///
     /// # Errors
-    /// [`Error::Config`] where the configuration contradicts itself or leaves sizes open.
+    /// [`Error::Config`] where the configuration contradicts itself, leaves sizes open or asks for
+    /// a fused kernel that this backend has not.
     pub fn new(config: &ModelConfig, seed: u64, device: &B::Device) -> Result<Self> {
         config.check()?;
+        if config.kernel == Kernel::Fused {
+            B::fused(cell(config)).map_err(|missing| {
+                Error::config("model.kernel", format!("fused cannot run: {missing}; write kernel = \"auto\""))
+            })?;
+        }
         let mut init = Init::new(seed);
         Ok(match config.mode {
             IoMode::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::new(config, &mut init, device)?),
@@ -166,6 +172,7 @@ fn stack_config(config: &ModelConfig, d_input: usize, bidirectional: bool) -> Re
         dropout: config.dropout,
         initialization: config.initialization,
         forget_bias: config.forget_bias,
+        kernel: config.kernel,
     }
 }
 

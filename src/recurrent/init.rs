@@ -111,6 +111,7 @@ fn param<B: Backend, const D: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::backend::Flex;
 
     #[test]
     fn orthogonal_rows_are_orthonormal() {
@@ -121,6 +122,31 @@ mod tests {
                 let dot: f64 = (0..n).map(|k| q[i * n + k] * q[j * n + k]).sum();
                 assert!((dot - f64::from(i == j)).abs() < 1e-12, "rows {i}, {j}: {dot}");
             }
+        }
+    }
+
+    #[test]
+    fn uniform_weights_fill_the_bounds_of_their_rule() {
+        let (d_in, d_hidden) = (100, 64);
+        let xavier = |d_in: usize| (6.0 / (d_in + d_hidden) as f64).sqrt();
+        for (kind, recurrent, bound) in [
+            (Initialization::Xavier, false, xavier(d_in)),
+            (Initialization::Xavier, true, xavier(d_hidden)),
+            (Initialization::Orthogonal, false, xavier(d_in)),
+            (Initialization::Pytorch, false, 0.125),
+            (Initialization::Pytorch, true, 0.125),
+        ] {
+            let what = format!("{kind:?}, recurrent: {recurrent}");
+            let shape = [3, d_hidden, if recurrent { d_hidden } else { d_in }];
+            let weights = Init::new(7).gates::<Flex>(kind, recurrent, shape, &Default::default());
+            let weights: Vec<f32> = weights.val().into_data().to_vec().expect("floats");
+            assert!(weights.iter().all(|w| w.abs() <= bound as f32), "{what}");
+            let mean_of = |power: i32| {
+                weights.iter().map(|&w| f64::from(w).powi(power)).sum::<f64>() / weights.len() as f64
+            };
+            let variance = mean_of(2) - mean_of(1).powi(2);
+            let expected = bound * bound / 3.0;
+            assert!((variance / expected - 1.0).abs() < 0.05, "{what}: variance {variance}, not {expected}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Layers on layers, in one direction or two.
 
 use super::{Init, RecurrentLayer, RecurrentState};
-use crate::config::{Initialization, Merge};
+use crate::config::{Initialization, Kernel, Merge};
 use crate::kernel::{Cell, RecurrentBackend, Sequence};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
@@ -31,6 +31,8 @@ pub struct RecurrentStackConfig {
     pub initialization: Initialization,
     /// What an LSTM's forget gate's bias starts at. Default: as the other biases.
     pub forget_bias: Option<f64>,
+    /// Which body runs the recurrences. Default: the fused one where there is one.
+    pub kernel: Kernel,
 }
 
 impl RecurrentStackConfig {
@@ -47,6 +49,7 @@ impl RecurrentStackConfig {
             dropout: 0.0,
             initialization: Initialization::Pytorch,
             forget_bias: None,
+            kernel: Kernel::Auto,
         }
     }
 
@@ -160,6 +163,7 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
                     cell: self.config.cell,
                     reverse: direction == 1,
                     lengths: lengths.map(<[usize]>::to_vec),
+                    kernel: self.config.kernel,
                 };
                 let packed = layer.run(
                     &sequence,

@@ -1,0 +1,424 @@
+//! A sequence, backward.
+
+use super::buffer::{Buffer, Shared, part};
+use super::forward::Kept;
+use super::gates::{Backward, BackwardRow, Pass};
+use super::isa::{Dispatch, Job, Kernels};
+use super::product::{Packed, Product, Start};
+use super::{Inputs, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use crate::kernel::{Cell, Sequence, Wanted, threads};
+use std::ops::Range;
+use std::ptr;
+use std::sync::Mutex;
+
+/// Gradients, each of its operand's shape; empty where they are not wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Grads<T> {
+    pub input: Vec<T>,
+    pub hidden: Vec<T>,
+    /// LSTM only.
+    pub cell: Vec<T>,
+    pub weight_ih: Vec<T>,
+    pub weight_hh: Vec<T>,
+    pub bias_ih: Vec<T>,
+    pub bias_hh: Vec<T>,
+}
+
+/// The gradient of [`forward`](super::forward), given what it kept and gave, and the gradient of
+/// what it gave, in its shape.
+///
+/// # Panics
+/// If sizes do not go together.
+pub fn backward<T: Dispatch>(
+    sequence: &Sequence,
+    inputs: &Inputs<T>,
+    kept: Kept<T>,
+    packed: &[T],
+    grad: &[T],
+    wanted: Wanted,
+) -> Grads<T> {
+    inputs.check(sequence);
+    let n = (inputs.n_steps + sequence.cell.state_rows()) * inputs.batch * inputs.d_hidden;
+    assert_eq!(packed.len(), n, "the forward pass's result");
+    assert_eq!(grad.len(), n, "its gradient");
+    T::dispatch(kept.isa, Run { sequence, inputs, kept, packed, grad, wanted })
+}
+
+struct Run<'a, T: Copy> {
+    sequence: &'a Sequence,
+    inputs: &'a Inputs<'a, T>,
+    kept: Kept<T>,
+    packed: &'a [T],
+    grad: &'a [T],
+    wanted: Wanted,
+}
+
+impl<T: Dispatch> Job<T> for Run<'_, T> {
+    type Output = Grads<T>;
+
+    fn run<V: Kernels<T = T>>(self) -> Grads<T> {
+        let Self { sequence, inputs, mut kept, packed, grad, wanted } = self;
+        let sizes = Sizes::new::<V>(sequence, inputs);
+        let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = sizes;
+        let steps = n_steps * batch;
+        let lengths = lengths_of(sequence, inputs);
+        if cell.gates() == 1 {
+            kept.gates = Buffer::new(steps * padded);
+        }
+        if cell == Cell::GruBefore {
+            kept.recurrent = Buffer::new(steps * padded);
+        }
+        let mut input = Buffer::new(if wanted.input { steps * d_input } else { 0 });
+        let mut hidden = Buffer::new(batch * d_hidden);
+        let mut cell_grad = Buffer::new(if cell == Cell::Lstm { batch * d_hidden } else { 0 });
+        let cell_start = inputs.cell.map_or(Vec::new(), |cell| padded_rows(cell, batch, d_hidden, padded));
+        let layer = Layer {
+            sizes,
+            inputs,
+            lengths: &lengths,
+            packed,
+            grad,
+            cell_start: &cell_start,
+            gates: kept.gates.shared(),
+            cells: kept.cells.shared(),
+            recurrent: kept.recurrent.shared(),
+            input: input.shared(),
+            hidden: hidden.shared(),
+            cell: cell_grad.shared(),
+        };
+        let thin = batch == 1;
+        let weights = Weights::new::<V>(&sizes, inputs, wanted.input, thin);
+        let shares = if thin { vec![] } else { shares(&lengths, threads()) };
+        let biases: Vec<_> = shares.iter().map(|_| Mutex::new(Vec::new())).collect();
+        team::each(shares.len(), &|k| {
+            *biases[k].lock().expect("nobody panicked") = layer.rows::<V>(&weights, shares[k].clone());
+        });
+        let thin_bias = if thin { layer.thin::<V>(weights.input.as_ref()) } else { Vec::new() };
+
+        // SAFETY: every row of these was written.
+        let mut grads = Grads {
+            input: unsafe { input.into_vec() },
+            hidden: unsafe { hidden.into_vec() },
+            cell: unsafe { cell_grad.into_vec() },
+            ..Grads::default()
+        };
+        if wanted.weights {
+            let mut sums = vec![T::ZERO; sizes.gates() + padded];
+            let biases = biases.into_iter().map(|bias| bias.into_inner().expect("nobody panicked"));
+            for bias in biases.chain([thin_bias]) {
+                sums.iter_mut().zip(bias).for_each(|(sum, part)| *sum += part);
+            }
+            let of_gate = |gate: usize| &sums[gate * padded..gate * padded + d_hidden];
+            let gates = 0..cell.gates();
+            grads.bias_ih = gates.clone().flat_map(of_gate).copied().collect();
+            let after = cell == Cell::GruAfter;
+            grads.bias_hh =
+                gates.map(|g| if after && g == 2 { 3 } else { g }).flat_map(of_gate).copied().collect();
+            (grads.weight_ih, grads.weight_hh) = layer.weight_grads::<V>();
+        }
+        grads
+    }
+}
+
+/// The weights as the time loop reads them: from the gates to what they were made of.
+struct Weights<T> {
+    /// `[G·H, D]`, if the input's gradient is wanted.
+    input: Option<Packed<T>>,
+    /// Of all gates, or of r and z: `[·, H]`; none: as they lie in memory.
+    recurrent: Option<Packed<T>>,
+    /// Of n.
+    recurrent_n: Option<Packed<T>>,
+}
+
+impl<T: Dispatch> Weights<T> {
+    /// `thin`: the recurrent weights are read where they are.
+    fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, with_input: bool, thin: bool) -> Self {
+        let Sizes { cell, d_input, d_hidden, padded, .. } = *sizes;
+        let gates = cell.gates();
+        let before_n = if gates == 3 { 2 } else { gates };
+        let packed = |wanted: bool, k: usize, n: usize| wanted.then(|| Packed::new::<V>(k * padded, n));
+        let mut input = packed(with_input, gates, d_input.next_multiple_of(V::LANES));
+        let mut recurrent = packed(!thin, before_n, padded);
+        let mut recurrent_n = packed(!thin && gates == 3, 1, padded);
+        let weight_n = &inputs.weight_hh[before_n * d_hidden * d_hidden..];
+        let mut jobs = Vec::new();
+        for (packed, weight, columns) in [
+            (&mut input, inputs.weight_ih, d_input),
+            (&mut recurrent, inputs.weight_hh, d_hidden),
+            (&mut recurrent_n, weight_n, d_hidden),
+        ] {
+            jobs.extend(packed.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, weight, columns)));
+        }
+        super::pack(jobs, |(panel, weight, columns)| {
+            let n = panel.width.min(columns - panel.column);
+            let rows = panel.data.len() / panel.width / padded * d_hidden;
+            for (row, from) in weight.chunks_exact(columns).take(rows).enumerate() {
+                let k = row / d_hidden * padded + row % d_hidden;
+                panel.data[k * panel.width..][..n].copy_from_slice(&from[panel.column..][..n]);
+            }
+        });
+        Self { input, recurrent, recurrent_n }
+    }
+}
+
+pub(super) struct Layer<'a, T> {
+    pub(super) sizes: Sizes,
+    pub(super) inputs: &'a Inputs<'a, T>,
+    pub(super) lengths: &'a [usize],
+    pub(super) packed: &'a [T],
+    pub(super) grad: &'a [T],
+    /// The initial cell state, padded.
+    pub(super) cell_start: &'a [T],
+    pub(super) gates: Shared<T>,
+    pub(super) cells: Shared<T>,
+    pub(super) recurrent: Shared<T>,
+    pub(super) input: Shared<T>,
+    pub(super) hidden: Shared<T>,
+    pub(super) cell: Shared<T>,
+}
+
+impl<T: Dispatch> Layer<'_, T> {
+    /// Runs some of the sequences from their last step to their first. Gives the sums of their
+    /// gates' gradients, `[G + 1, H]`, padded.
+    fn rows<V: Kernels<T = T>>(&self, weights: &Weights<T>, own: Range<usize>) -> Vec<T> {
+        let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
+        let (n, width) = (own.len(), self.sizes.gates());
+        let recurrent_all = weights.recurrent.as_ref().expect("packed for several sequences");
+        let state = |step: usize| {
+            let from = (step * batch + own.start) * d_hidden;
+            padded_rows(&self.grad[from..from + n * d_hidden], n, d_hidden, padded)
+        };
+        let mut hidden = state(n_steps);
+        let mut cells = if cell == Cell::Lstm { state(n_steps + 1) } else { Vec::new() };
+        let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
+        let mut bias = vec![T::ZERO; width + padded];
+        let bias_at = Shared::of(&mut bias);
+        let mut reset = Buffer::new(if cell == Cell::GruBefore { n * padded } else { 0 });
+        let reset = reset.shared();
+        let (mut a, mut c) = (Vec::new(), Vec::new());
+        let mut rows = Vec::with_capacity(n);
+        let pass = |pass: Pass, rows: &[BackwardRow<T>]| {
+            let bias_n = bias_at.at(width, padded);
+            let bias = bias_at.at(0, width);
+            // SAFETY: the rows are of this layer's sizes.
+            unsafe {
+                V::backward(&Backward { pass, d_hidden, padded, from: 0, to: padded, rows, bias, bias_n })
+            }
+        };
+        let product = |a: &[*const T], c: &[*mut T], b: &Packed<T>, columns: usize, start: Start<T>| {
+            // SAFETY: rows of K and of `columns` values each, made below.
+            unsafe { V::product(&Product { a, c, b, columns, start }) }
+        };
+
+        let chunk = chunk(n, n_steps);
+        for first in (0..n_steps).step_by(chunk) {
+            let chunk = first..(first + chunk).min(n_steps);
+            for s in chunk.clone() {
+                let t = self.sizes.step(n_steps - 1 - s);
+                (rows.clear(), a.clear(), c.clear());
+                for b in own.clone() {
+                    let (k, at) = (b - own.start, t * batch + b);
+                    let gates = self.gates.at(at * width, width);
+                    let recurrent = match cell.gates() {
+                        3 => self.recurrent.at(at * padded, padded),
+                        _ => ptr::null_mut(),
+                    };
+                    if t >= self.lengths[b] {
+                        // The products over all steps read these rows too.
+                        // SAFETY: padded rows, this thread's own.
+                        unsafe {
+                            gates.write_bytes(0, width);
+                            if !recurrent.is_null() {
+                                recurrent.write_bytes(0, padded);
+                            }
+                        }
+                        continue;
+                    }
+                    let before = self.sizes.before(t, self.lengths[b]);
+                    let state_at = |t: usize| part(self.packed, (t * batch + b) * d_hidden, d_hidden);
+                    let row = BackwardRow {
+                        gates,
+                        recurrent,
+                        reset_grad: reset.at(if cell == Cell::GruBefore { k * padded } else { 0 }, 0),
+                        hidden: match (cell.gates(), before) {
+                            (1, _) => state_at(t),
+                            (_, Some(before)) => state_at(before),
+                            (_, None) => part(self.inputs.hidden, b * d_hidden, d_hidden),
+                        },
+                        cell: if cell == Cell::Lstm {
+                            self.cells.at(at * padded, padded)
+                        } else {
+                            ptr::null_mut()
+                        },
+                        cell_before: match (cell, before) {
+                            (Cell::Lstm, Some(before)) => {
+                                self.cells.at((before * batch + b) * padded, padded).cast_const()
+                            }
+                            (Cell::Lstm, None) => part(self.cell_start, b * padded, padded),
+                            _ => ptr::null(),
+                        },
+                        output_grad: part(self.grad, at * d_hidden, d_hidden),
+                        hidden_grad: hidden.at(k * padded, padded),
+                        cell_grad: if cell == Cell::Lstm {
+                            cells.at(k * padded, padded)
+                        } else {
+                            ptr::null_mut()
+                        },
+                    };
+                    a.push(row.gates.cast_const());
+                    c.push(row.hidden_grad);
+                    rows.push(row);
+                }
+                match (cell, &weights.recurrent_n) {
+                    (Cell::GruAfter, Some(weights_n)) => {
+                        pass(Pass::GruAfter, &rows);
+                        product(&a, &c, recurrent_all, padded, Start::Add);
+                        a.clear();
+                        a.extend(rows.iter().map(|row| row.recurrent.cast_const()));
+                        product(&a, &c, weights_n, padded, Start::Add);
+                    }
+                    (Cell::GruBefore, Some(weights_n)) => {
+                        pass(Pass::GruBefore1, &rows);
+                        let new: Vec<_> = a.iter().map(|gates| gates.wrapping_add(2 * padded)).collect();
+                        let into: Vec<_> = rows.iter().map(|row| row.reset_grad.cast_mut()).collect();
+                        product(&new, &into, weights_n, padded, Start::Zero);
+                        pass(Pass::GruBefore2, &rows);
+                        product(&a, &c, recurrent_all, padded, Start::Add);
+                    }
+                    _ => {
+                        let kind = match cell {
+                            Cell::RnnTanh => Pass::RnnTanh,
+                            Cell::RnnRelu => Pass::RnnRelu,
+                            _ => Pass::Lstm,
+                        };
+                        pass(kind, &rows);
+                        product(&a, &c, recurrent_all, padded, Start::Zero);
+                    }
+                }
+            }
+            if let Some(weights) = &weights.input {
+                (a.clear(), c.clear());
+                for s in chunk {
+                    let t = self.sizes.step(n_steps - 1 - s);
+                    for b in own.clone() {
+                        let at = t * batch + b;
+                        let to = self.input.at(at * d_input, d_input);
+                        if t < self.lengths[b] {
+                            a.push(self.gates.at(at * width, width).cast_const());
+                            c.push(to);
+                        } else {
+                            // SAFETY: a row of D values, this thread's own.
+                            unsafe { to.write_bytes(0, d_input) };
+                        }
+                    }
+                }
+                product(&a, &c, weights, d_input, Start::Zero);
+            }
+        }
+        for (k, b) in own.enumerate() {
+            for (state, to) in [(hidden, self.hidden), (cells, self.cell)].into_iter().take(cell.state_rows())
+            {
+                let to = to.at(b * d_hidden, d_hidden);
+                // SAFETY: two rows of H values, this thread's own.
+                unsafe { ptr::copy_nonoverlapping(state.at(k * padded, padded), to, d_hidden) };
+            }
+        }
+        bias
+    }
+
+    /// `[G·H, D]` and `[G·H, H]`: the gates' gradients with all that they were multiplied with.
+    fn weight_grads<V: Kernels<T = T>>(&self) -> (Vec<T>, Vec<T>) {
+        let Sizes { cell, reverse, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
+        let width = self.sizes.gates();
+        let steps = n_steps * batch;
+        let mut weight_ih = Buffer::new(cell.gates() * d_hidden * d_input);
+        let mut weight_hh = Buffer::new(cell.gates() * d_hidden * d_hidden);
+        let (to_ih, to_hh) = (weight_ih.shared(), weight_hh.shared());
+
+        // The state before each step is the output of the one before it, but at the start.
+        let (grad_from, state_from) = if reverse { (0, batch) } else { (batch, 0) };
+        let later = steps - batch;
+        let start = self.inputs.hidden.iter().any(|&h| h != T::ZERO).then_some(self.inputs.hidden);
+        // The rows of each sequence's first step in the order in which it is run, `[B, ·]`.
+        let first_rows = |from: &Shared<T>, width: usize| {
+            let mut rows = Vec::with_capacity(batch * width);
+            for (b, &length) in self.lengths.iter().enumerate() {
+                let t = if reverse { length - 1 } else { 0 };
+                // SAFETY: rows that were written, and are written no more.
+                let row =
+                    unsafe { std::slice::from_raw_parts(from.at((t * batch + b) * width, width), width) };
+                rows.extend_from_slice(row);
+            }
+            rows
+        };
+        let first_gates = start.map(|_| first_rows(&self.gates, width));
+        let after = cell == Cell::GruAfter;
+        let first_n = start.filter(|_| after).map(|_| first_rows(&self.recurrent, padded));
+
+        // `dst [M, N] (+)= lhsᵀ · rhs` over K rows, all of them row by row.
+        let gemm =
+            |[m, n, k]: [usize; 3], dst: *mut T, lhs: (*const T, usize), rhs: (*const T, usize), add| {
+                // SAFETY: the rows are there, and M of their columns.
+                unsafe {
+                    T::gemm(
+                        [m, n, k],
+                        (dst, [n as isize, 1]),
+                        (lhs.0, [1, lhs.1 as isize]),
+                        (rhs.0, [rhs.1 as isize, 1]),
+                        add,
+                    )
+                }
+            };
+        let parts = threads();
+        // Blocks of units, in whole vectors.
+        let vectors = padded / V::LANES;
+        team::each(parts, &|part_of| {
+            let from = vectors * part_of / parts * V::LANES;
+            let to = (vectors * (part_of + 1) / parts * V::LANES).min(d_hidden);
+            if from >= to {
+                return;
+            }
+            let m = to - from;
+            for gate in 0..cell.gates() {
+                let column = gate * padded + from;
+                let row = gate * d_hidden + from;
+                let grads = (self.gates.at(column, 0).cast_const(), width);
+                gemm(
+                    [m, d_input, steps],
+                    to_ih.at(row * d_input, m * d_input),
+                    grads,
+                    (self.inputs.input.as_ptr(), d_input),
+                    false,
+                );
+
+                let to = to_hh.at(row * d_hidden, m * d_hidden);
+                if gate == 2 && cell == Cell::GruBefore {
+                    gemm(
+                        [m, d_hidden, steps],
+                        to,
+                        grads,
+                        (self.recurrent.at(0, steps * padded).cast_const(), padded),
+                        false,
+                    );
+                    continue;
+                }
+                let (grads, first) = if gate == 2 && after {
+                    (
+                        (self.recurrent.at(from, 0).cast_const(), padded),
+                        first_n.as_ref().map(|rows| part(rows, from, 0)),
+                    )
+                } else {
+                    (grads, first_gates.as_ref().map(|rows| part(rows, column, 0)))
+                };
+                let state = part(self.packed, state_from * d_hidden, later * d_hidden);
+                let lhs = (grads.0.wrapping_add(grad_from * grads.1), grads.1);
+                gemm([m, d_hidden, later], to, lhs, (state, d_hidden), false);
+                if let (Some(start), Some(first)) = (start, first) {
+                    gemm([m, d_hidden, batch], to, (first, grads.1), (start.as_ptr(), d_hidden), true);
+                }
+            }
+        });
+        // SAFETY: every block of every gate was written.
+        unsafe { (weight_ih.into_vec(), weight_hh.into_vec()) }
+    }
+}

@@ -1,0 +1,60 @@
+//! Memory that several threads write to, each in its own part.
+
+use std::mem::MaybeUninit;
+
+/// Values that are written before they are read.
+#[derive(Debug)]
+pub struct Buffer<T>(Box<[MaybeUninit<T>]>);
+
+impl<T: Copy> Buffer<T> {
+    pub fn new(n: usize) -> Self {
+        Self(Box::new_uninit_slice(n))
+    }
+
+    pub fn shared(&mut self) -> Shared<T> {
+        Shared { at: self.0.as_mut_ptr().cast(), n: self.0.len() }
+    }
+
+    /// # Safety
+    /// Every value was written.
+    pub unsafe fn into_vec(self) -> Vec<T> {
+        unsafe { self.0.assume_init() }.into_vec()
+    }
+}
+
+impl<T: Copy> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Where threads write.
+#[derive(Clone, Copy)]
+pub struct Shared<T> {
+    at: *mut T,
+    n: usize,
+}
+
+// SAFETY: it is a place; those who write there see to it that they do not meet.
+unsafe impl<T: Send> Send for Shared<T> {}
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub fn of(values: &mut [T]) -> Self {
+        Self { at: values.as_mut_ptr(), n: values.len() }
+    }
+
+    /// The place of `n` values from `from` on: within the buffer, which a debug build checks.
+    #[inline(always)]
+    pub fn at(&self, from: usize, n: usize) -> *mut T {
+        debug_assert!(from + n <= self.n, "{from} + {n} of {}", self.n);
+        self.at.wrapping_add(from)
+    }
+}
+
+/// The place of `n` values to read, checked likewise.
+#[inline(always)]
+pub fn part<T>(values: &[T], from: usize, n: usize) -> *const T {
+    debug_assert!(from + n <= values.len(), "{from} + {n} of {}", values.len());
+    values.as_ptr().wrapping_add(from)
+}

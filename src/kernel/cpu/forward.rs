@@ -1,0 +1,286 @@
+//! A sequence, forward.
+
+use super::buffer::{Buffer, Shared, part};
+use super::gates::{Forward, ForwardRow, Pass};
+use super::isa::{Dispatch, Isa, Job, Kernels};
+use super::product::{Packed, Product, Start};
+use super::{Inputs, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use crate::kernel::{Cell, Sequence, threads};
+use std::ops::Range;
+use std::ptr;
+
+/// What [`forward`] keeps for [`backward`](super::backward), besides its result.
+#[derive(Clone, Debug)]
+pub struct Kept<T: Copy> {
+    /// The instruction set whose vectors things are padded to.
+    pub(super) isa: Isa,
+    /// `[T, B, G, H]`: LSTM and GRU.
+    pub(super) gates: Buffer<T>,
+    /// Cell states after each step, `[T, B, H]`: LSTM.
+    pub(super) cells: Buffer<T>,
+    /// `U_n h + d_n`, `[T, B, H]`: the GRU that resets after.
+    pub(super) recurrent: Buffer<T>,
+}
+
+/// Runs a layer: see [`RecurrentBackend::recurrent`](crate::kernel::RecurrentBackend::recurrent)
+/// for what it gives. `keep`: for a gradient.
+///
+/// # Panics
+/// If sizes do not go together.
+pub fn forward<T: Dispatch>(
+    isa: Isa,
+    sequence: &Sequence,
+    inputs: &Inputs<T>,
+    keep: bool,
+) -> (Vec<T>, Option<Kept<T>>) {
+    inputs.check(sequence);
+    T::dispatch(isa, Run { isa, sequence, inputs, keep })
+}
+
+struct Run<'a, T> {
+    isa: Isa,
+    sequence: &'a Sequence,
+    inputs: &'a Inputs<'a, T>,
+    keep: bool,
+}
+
+impl<T: Dispatch> Job<T> for Run<'_, T> {
+    type Output = (Vec<T>, Option<Kept<T>>);
+
+    fn run<V: Kernels<T = T>>(self) -> Self::Output {
+        let Self { isa, sequence, inputs, keep } = self;
+        let sizes = Sizes::new::<V>(sequence, inputs);
+        let Sizes { cell, n_steps, batch, d_hidden, padded, .. } = sizes;
+        let steps = n_steps * batch;
+        let mut packed = Buffer::new((n_steps + cell.state_rows()) * batch * d_hidden);
+        let kept = |wanted: bool, width: usize| Buffer::new(if keep && wanted { steps * width } else { 0 });
+        let mut kept = Kept {
+            isa,
+            gates: kept(cell.gates() > 1, sizes.gates()),
+            cells: kept(cell == Cell::Lstm, padded),
+            recurrent: kept(cell == Cell::GruAfter, padded),
+        };
+        let lengths = lengths_of(sequence, inputs);
+        let layer = Layer {
+            sizes,
+            inputs,
+            lengths: &lengths,
+            keep,
+            packed: packed.shared(),
+            gates: kept.gates.shared(),
+            cells: kept.cells.shared(),
+            recurrent: kept.recurrent.shared(),
+        };
+        let thin = batch == 1 || n_steps == 1;
+        let weights = Weights::new::<V>(&sizes, inputs, thin);
+        if thin {
+            layer.thin::<V>(&weights);
+        } else {
+            let shares = shares(&lengths, threads());
+            team::each(shares.len(), &|k| layer.rows::<V>(&weights, shares[k].clone()));
+        }
+        // SAFETY: every row of every step was written, and the final states.
+        (unsafe { packed.into_vec() }, keep.then_some(kept))
+    }
+}
+
+/// The weights as the time loop reads them.
+pub(super) struct Weights<T> {
+    /// None: as they lie in memory.
+    pub(super) input: Option<Packed<T>>,
+    /// Of all gates, or of r and z; none: as they lie in memory.
+    recurrent: Option<Packed<T>>,
+    /// Of n.
+    recurrent_n: Option<Packed<T>>,
+    /// `[G, H]`, padded: what the input's product starts from.
+    pub(super) bias: Vec<T>,
+    /// Reset after: what the recurrent product of n starts from.
+    pub(super) bias_n: Vec<T>,
+}
+
+/// Rows from which on it pays to pack weights that are used once for each.
+const PACK_ROWS: usize = 12;
+
+impl<T: Dispatch> Weights<T> {
+    /// `thin`: the recurrent weights are read where they are.
+    fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, thin: bool) -> Self {
+        let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = *sizes;
+        let gates = cell.gates();
+        let before_n = if gates == 3 { 2 } else { gates };
+        let packed = |wanted: bool, k: usize, n: usize| wanted.then(|| Packed::new::<V>(k, n * padded));
+        let mut input = packed(!thin || n_steps * batch >= PACK_ROWS, d_input, gates);
+        let mut recurrent = packed(!thin, d_hidden, before_n);
+        let mut recurrent_n = packed(!thin && gates == 3, d_hidden, 1);
+        let weight_n = &inputs.weight_hh[before_n * d_hidden * d_hidden..];
+        let mut jobs = Vec::new();
+        for (packed, weight, k) in [
+            (&mut input, inputs.weight_ih, d_input),
+            (&mut recurrent, inputs.weight_hh, d_hidden),
+            (&mut recurrent_n, weight_n, d_hidden),
+        ] {
+            jobs.extend(packed.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, weight, k)));
+        }
+        super::pack(jobs, |(panel, weight, k)| {
+            // Column j is a row of the weight: its values go down the panel.
+            for l in 0..panel.width {
+                let (gate, unit) = ((panel.column + l) / padded, (panel.column + l) % padded);
+                if unit < d_hidden {
+                    let row = &weight[(gate * d_hidden + unit) * k..][..k];
+                    for (to, from) in panel.data[l..].iter_mut().step_by(panel.width).zip(row) {
+                        *to = *from;
+                    }
+                }
+            }
+        });
+
+        let mut bias = vec![T::ZERO; gates * padded];
+        let mut bias_n = vec![T::ZERO; if cell == Cell::GruAfter { padded } else { 0 }];
+        for (which, values) in [inputs.bias_ih, inputs.bias_hh].into_iter().enumerate() {
+            for (k, &value) in values.into_iter().flatten().enumerate() {
+                let (gate, unit) = (k / d_hidden, k % d_hidden);
+                if which == 1 && gate == 2 && cell == Cell::GruAfter {
+                    bias_n[unit] += value;
+                } else {
+                    bias[gate * padded + unit] += value;
+                }
+            }
+        }
+        Self { input, recurrent, recurrent_n, bias, bias_n }
+    }
+}
+
+pub(super) struct Layer<'a, T> {
+    pub(super) sizes: Sizes,
+    pub(super) inputs: &'a Inputs<'a, T>,
+    pub(super) lengths: &'a [usize],
+    pub(super) keep: bool,
+    pub(super) packed: Shared<T>,
+    pub(super) gates: Shared<T>,
+    pub(super) cells: Shared<T>,
+    pub(super) recurrent: Shared<T>,
+}
+
+impl<T: Dispatch> Layer<'_, T> {
+    /// Runs some of the sequences from their first step to their last.
+    fn rows<V: Kernels<T = T>>(&self, weights: &Weights<T>, own: Range<usize>) {
+        let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
+        let (n, width) = (own.len(), self.sizes.gates());
+        let (Some(input), Some(recurrent_all)) = (&weights.input, &weights.recurrent) else {
+            unreachable!("weights are packed for several sequences")
+        };
+        let state =
+            |rows: &[T]| padded_rows(&rows[own.start * d_hidden..own.end * d_hidden], n, d_hidden, padded);
+        let mut hidden = state(self.inputs.hidden);
+        let mut cells = self.inputs.cell.map_or(Vec::new(), state);
+        let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
+        let keep_gates = self.keep && cell.gates() > 1;
+        let chunk = chunk(n, n_steps);
+        let mut gates = Buffer::new(if keep_gates { 0 } else { chunk * n * width });
+        let gates = gates.shared();
+        let mut recurrent = Buffer::new(if cell.gates() == 3 { n * padded } else { 0 });
+        let recurrent = recurrent.shared();
+        let (mut a, mut c) = (Vec::new(), Vec::new());
+        let mut rows = Vec::with_capacity(n);
+
+        for first in (0..n_steps).step_by(chunk) {
+            let last = (first + chunk).min(n_steps);
+            let gates_of = |s: usize, b: usize| {
+                if keep_gates {
+                    self.gates.at((self.sizes.step(s) * batch + b) * width, width)
+                } else {
+                    gates.at(((s - first) * n + b - own.start) * width, width)
+                }
+            };
+            (a.clear(), c.clear());
+            for s in first..last {
+                let t = self.sizes.step(s);
+                for b in own.clone().filter(|&b| t < self.lengths[b]) {
+                    a.push(part(self.inputs.input, (t * batch + b) * d_input, d_input));
+                    c.push(gates_of(s, b));
+                }
+            }
+            self.product::<V>(&a, &c, input, Start::Row(weights.bias.as_ptr()));
+
+            for s in first..last {
+                let t = self.sizes.step(s);
+                (rows.clear(), a.clear(), c.clear());
+                for b in own.clone() {
+                    let k = b - own.start;
+                    let output = self.packed.at((t * batch + b) * d_hidden, d_hidden);
+                    if t >= self.lengths[b] {
+                        // SAFETY: a row of H values, this thread's own.
+                        unsafe { output.write_bytes(0, d_hidden) };
+                        continue;
+                    }
+                    let kept = (t * batch + b) * padded;
+                    let hidden = hidden.at(k * padded, padded);
+                    let row = ForwardRow {
+                        gates: gates_of(s, b),
+                        recurrent: match cell {
+                            Cell::GruAfter if self.keep => self.recurrent.at(kept, padded),
+                            Cell::GruAfter | Cell::GruBefore => recurrent.at(k * padded, padded),
+                            _ => ptr::null_mut(),
+                        },
+                        before: hidden,
+                        hidden,
+                        cell: if cell == Cell::Lstm { cells.at(k * padded, padded) } else { ptr::null_mut() },
+                        kept_cell: if cell == Cell::Lstm && self.keep {
+                            self.cells.at(kept, padded)
+                        } else {
+                            ptr::null_mut()
+                        },
+                        output,
+                    };
+                    a.push(row.before);
+                    c.push(row.gates);
+                    rows.push(row);
+                }
+                self.product::<V>(&a, &c, recurrent_all, Start::Add);
+                match (cell, &weights.recurrent_n) {
+                    (Cell::GruAfter, Some(weights_n)) => {
+                        c.clear();
+                        c.extend(rows.iter().map(|row| row.recurrent));
+                        let bias = weights.bias_n.as_ptr();
+                        self.product::<V>(&a, &c, weights_n, Start::Row(bias));
+                        self.pass::<V>(Pass::GruAfter, &rows);
+                    }
+                    (Cell::GruBefore, Some(weights_n)) => {
+                        self.pass::<V>(Pass::GruBefore1, &rows);
+                        (a.clear(), c.clear());
+                        a.extend(rows.iter().map(|row| row.recurrent.cast_const()));
+                        c.extend(rows.iter().map(|row| row.gates.wrapping_add(2 * padded)));
+                        self.product::<V>(&a, &c, weights_n, Start::Add);
+                        self.pass::<V>(Pass::GruBefore2, &rows);
+                    }
+                    (Cell::RnnTanh, _) => self.pass::<V>(Pass::RnnTanh, &rows),
+                    (Cell::RnnRelu, _) => self.pass::<V>(Pass::RnnRelu, &rows),
+                    _ => self.pass::<V>(Pass::Lstm, &rows),
+                }
+            }
+        }
+        for (k, b) in own.enumerate() {
+            for (state, row) in [hidden, cells].into_iter().zip(n_steps..n_steps + cell.state_rows()) {
+                let to = self.packed.at((row * batch + b) * d_hidden, d_hidden);
+                // SAFETY: two rows of H values, this thread's own.
+                unsafe { ptr::copy_nonoverlapping(state.at(k * padded, padded), to, d_hidden) };
+            }
+        }
+    }
+
+    pub(super) fn product<V: Kernels<T = T>>(
+        &self,
+        a: &[*const T],
+        c: &[*mut T],
+        b: &Packed<T>,
+        start: Start<T>,
+    ) {
+        // SAFETY: rows of K and of N values each.
+        unsafe { V::product(&Product { a, c, b, columns: b.columns(), start }) }
+    }
+
+    fn pass<V: Kernels<T = T>>(&self, pass: Pass, rows: &[ForwardRow<T>]) {
+        let Sizes { d_hidden, padded, .. } = self.sizes;
+        // SAFETY: the rows are of this layer's sizes.
+        unsafe { V::forward(&Forward { pass, d_hidden, padded, from: 0, to: padded, rows }) }
+    }
+}

@@ -1,0 +1,303 @@
+//! What stands between two products: the gates of a step, and their gradients.
+//!
+//! Rows of H are padded to whole vectors, but for those that belong to tensors.
+
+use super::isa::Kernels;
+use super::simd::{Float, Vector, sigmoid, sigmoid_slope, tanh, tanh_slope};
+
+/// What a pass computes. The GRU that resets before its product needs two passes, with the product
+/// between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    RnnTanh,
+    RnnRelu,
+    Lstm,
+    GruAfter,
+    /// Forward: r and z, and r h. Backward: all but r.
+    GruBefore1,
+    /// Forward: n and the state. Backward: r.
+    GruBefore2,
+}
+
+/// One step of some sequences.
+pub struct Forward<'a, T> {
+    pub pass: Pass,
+    /// Units, H.
+    pub d_hidden: usize,
+    /// H in whole vectors: the distance from gate to gate.
+    pub padded: usize,
+    /// Units to compute, `from` a multiple of the lanes.
+    pub from: usize,
+    pub to: usize,
+    pub rows: &'a [ForwardRow<T>],
+}
+
+/// One sequence's step: padded rows but for `output`.
+#[derive(Clone, Copy)]
+pub struct ForwardRow<T> {
+    /// `[G, H]`: sums in, gates out.
+    pub gates: *mut T,
+    /// `[H]`: `U_n h + d_n` in (reset after), `r h` out (reset before).
+    pub recurrent: *mut T,
+    /// `[H]`: the hidden state before.
+    pub before: *const T,
+    /// `[H]`: where the one after goes; it may be the same place.
+    pub hidden: *mut T,
+    /// `[H]`: the cell state before in, the one after out.
+    pub cell: *mut T,
+    /// `[H]`: where the cell state after is kept, or null.
+    pub kept_cell: *mut T,
+    /// `[H]`, not padded: the hidden state after.
+    pub output: *mut T,
+}
+
+#[inline(always)]
+pub unsafe fn forward<V: Kernels>(p: &Forward<V::T>) {
+    for row in p.rows {
+        let mut j = p.from;
+        while j < p.to {
+            unsafe {
+                match p.pass {
+                    Pass::RnnTanh => {
+                        finish::<V>(p, row, j, tanh(V::load(row.gates.add(j))));
+                    }
+                    Pass::RnnRelu => {
+                        let sum = V::load(row.gates.add(j));
+                        finish::<V>(p, row, j, sum.max(V::splat(V::T::ZERO)));
+                    }
+                    Pass::Lstm => lstm::<V>(p, row, j),
+                    Pass::GruAfter => {
+                        let [r, z, n] = [0, 1, 2].map(|g| row.gates.add(g * p.padded + j));
+                        let reset = sigmoid(V::load(r));
+                        reset.store(r);
+                        let recurrent = V::load(row.recurrent.add(j));
+                        let update = sigmoid(V::load(z));
+                        update.store(z);
+                        let new = tanh(reset.mul_add(recurrent, V::load(n)));
+                        new.store(n);
+                        mix::<V>(p, row, j, update, new);
+                    }
+                    Pass::GruBefore1 => {
+                        let [r, z] = [0, 1].map(|g| row.gates.add(g * p.padded + j));
+                        let reset = sigmoid(V::load(r));
+                        reset.store(r);
+                        sigmoid(V::load(z)).store(z);
+                        reset.mul(V::load(row.before.add(j))).store(row.recurrent.add(j));
+                    }
+                    Pass::GruBefore2 => {
+                        let [z, n] = [1, 2].map(|g| row.gates.add(g * p.padded + j));
+                        let new = tanh(V::load(n));
+                        new.store(n);
+                        mix::<V>(p, row, j, V::load(z), new);
+                    }
+                }
+            }
+            j += V::LANES;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn lstm<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize) {
+    unsafe {
+        let [i, f, g, o] = [0, 1, 2, 3].map(|gate| row.gates.add(gate * p.padded + j));
+        let input = sigmoid(V::load(i));
+        input.store(i);
+        let forget = sigmoid(V::load(f));
+        forget.store(f);
+        let update = tanh(V::load(g));
+        update.store(g);
+        let output = sigmoid(V::load(o));
+        output.store(o);
+        let cell = forget.mul_add(V::load(row.cell.add(j)), input.mul(update));
+        cell.store(row.cell.add(j));
+        if !row.kept_cell.is_null() {
+            cell.store(row.kept_cell.add(j));
+        }
+        finish(p, row, j, output.mul(tanh(cell)));
+    }
+}
+
+/// `(1 - z) n + z h`
+#[inline(always)]
+unsafe fn mix<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, update: V, new: V) {
+    unsafe {
+        let before = V::load(row.before.add(j));
+        finish(p, row, j, update.mul_add(before.sub(new), new));
+    }
+}
+
+#[inline(always)]
+unsafe fn finish<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, hidden: V) {
+    unsafe {
+        hidden.store(row.hidden.add(j));
+        store(hidden, row.output.add(j), p.d_hidden - j);
+    }
+}
+
+/// One step of some sequences, backward.
+pub struct Backward<'a, T> {
+    pub pass: Pass,
+    pub d_hidden: usize,
+    pub padded: usize,
+    pub from: usize,
+    pub to: usize,
+    pub rows: &'a [BackwardRow<T>],
+    /// `[G, H]`, padded: the sums of the gates' gradients are added to it.
+    pub bias: *mut T,
+    /// `[H]`, padded, reset after: of the gradient of `U_n h + d_n`.
+    pub bias_n: *mut T,
+}
+
+/// One sequence's step: padded rows but for `output_grad` and `hidden`.
+#[derive(Clone, Copy)]
+pub struct BackwardRow<T> {
+    /// `[G, H]`: gates in (RNN: nothing), gradients of their sums out.
+    pub gates: *mut T,
+    /// `[H]`: `U_n h + d_n` in and its gradient out (reset after), `r h` out (reset before).
+    pub recurrent: *mut T,
+    /// `[H]`, reset before: the gradient of `r h`.
+    pub reset_grad: *const T,
+    /// `[H]`, not padded: the hidden state before the step, for an RNN the one after.
+    pub hidden: *const T,
+    /// `[H]`: the cell state after the step.
+    pub cell: *const T,
+    /// `[H]`: the one before.
+    pub cell_before: *const T,
+    /// `[H]`, not padded: the gradient of the step's output.
+    pub output_grad: *const T,
+    /// `[H]`: the gradient of the state after in; what does not go through the recurrent product
+    /// of the state before out.
+    pub hidden_grad: *mut T,
+    /// `[H]`: the gradient of the cell state after in, before out.
+    pub cell_grad: *mut T,
+}
+
+#[inline(always)]
+pub unsafe fn backward<V: Kernels>(p: &Backward<V::T>) {
+    let mut j = p.from;
+    while j < p.to {
+        unsafe {
+            let part = p.d_hidden - j;
+            let one = V::splat(V::T::from_f64(1.0));
+            let gate = |row: &BackwardRow<V::T>, g: usize| row.gates.add(g * p.padded + j);
+            match p.pass {
+                Pass::RnnTanh | Pass::RnnRelu => {
+                    let mut sum = V::splat(V::T::ZERO);
+                    for row in p.rows {
+                        let grad = total::<V>(row, j, part);
+                        let hidden = load::<V>(row.hidden.add(j), part);
+                        let grad = match p.pass {
+                            Pass::RnnTanh => grad.mul(tanh_slope(hidden)),
+                            _ => grad.or_where_not_positive(hidden, V::splat(V::T::ZERO)),
+                        };
+                        grad.store(gate(row, 0));
+                        sum = sum.add(grad);
+                    }
+                    add_to(p.bias.add(j), sum);
+                }
+                Pass::Lstm => {
+                    let mut sums = [V::splat(V::T::ZERO); 4];
+                    for row in p.rows {
+                        let [i, f, g, o] = [0, 1, 2, 3].map(|k| V::load(gate(row, k)));
+                        let grad = total::<V>(row, j, part);
+                        let squashed = tanh(V::load(row.cell.add(j)));
+                        let cell = grad.mul(o).mul_add(tanh_slope(squashed), V::load(row.cell_grad.add(j)));
+                        let grads = [
+                            cell.mul(g).mul(sigmoid_slope(i)),
+                            cell.mul(V::load(row.cell_before.add(j))).mul(sigmoid_slope(f)),
+                            cell.mul(i).mul(tanh_slope(g)),
+                            grad.mul(squashed).mul(sigmoid_slope(o)),
+                        ];
+                        for k in 0..4 {
+                            grads[k].store(gate(row, k));
+                            sums[k] = sums[k].add(grads[k]);
+                        }
+                        cell.mul(f).store(row.cell_grad.add(j));
+                    }
+                    for k in 0..4 {
+                        add_to(p.bias.add(k * p.padded + j), sums[k]);
+                    }
+                }
+                Pass::GruAfter => {
+                    let mut sums = [V::splat(V::T::ZERO); 4];
+                    for row in p.rows {
+                        let [r, z, n] = [0, 1, 2].map(|k| V::load(gate(row, k)));
+                        let grad = total::<V>(row, j, part);
+                        let update =
+                            grad.mul(load::<V>(row.hidden.add(j), part).sub(n)).mul(sigmoid_slope(z));
+                        let new = grad.mul(one.sub(z)).mul(tanh_slope(n));
+                        let reset = new.mul(V::load(row.recurrent.add(j))).mul(sigmoid_slope(r));
+                        let recurrent = new.mul(r);
+                        recurrent.store(row.recurrent.add(j));
+                        grad.mul(z).store(row.hidden_grad.add(j));
+                        let grads = [reset, update, new];
+                        for k in 0..3 {
+                            grads[k].store(gate(row, k));
+                            sums[k] = sums[k].add(grads[k]);
+                        }
+                        sums[3] = sums[3].add(recurrent);
+                    }
+                    for k in 0..3 {
+                        add_to(p.bias.add(k * p.padded + j), sums[k]);
+                    }
+                    add_to(p.bias_n.add(j), sums[3]);
+                }
+                Pass::GruBefore1 => {
+                    let mut sums = [V::splat(V::T::ZERO); 2];
+                    for row in p.rows {
+                        let [z, n] = [1, 2].map(|k| V::load(gate(row, k)));
+                        let grad = total::<V>(row, j, part);
+                        let update =
+                            grad.mul(load::<V>(row.hidden.add(j), part).sub(n)).mul(sigmoid_slope(z));
+                        let new = grad.mul(one.sub(z)).mul(tanh_slope(n));
+                        update.store(gate(row, 1));
+                        new.store(gate(row, 2));
+                        grad.mul(z).store(row.hidden_grad.add(j));
+                        sums = [sums[0].add(update), sums[1].add(new)];
+                    }
+                    add_to(p.bias.add(p.padded + j), sums[0]);
+                    add_to(p.bias.add(2 * p.padded + j), sums[1]);
+                }
+                Pass::GruBefore2 => {
+                    let mut sum = V::splat(V::T::ZERO);
+                    for row in p.rows {
+                        let r = V::load(gate(row, 0));
+                        let hidden = load::<V>(row.hidden.add(j), part);
+                        let grad = V::load(row.reset_grad.add(j));
+                        let reset = grad.mul(hidden).mul(sigmoid_slope(r));
+                        reset.store(gate(row, 0));
+                        r.mul(hidden).store(row.recurrent.add(j));
+                        let at = row.hidden_grad.add(j);
+                        grad.mul_add(r, V::load(at)).store(at);
+                        sum = sum.add(reset);
+                    }
+                    add_to(p.bias.add(j), sum);
+                }
+            }
+        }
+        j += V::LANES;
+    }
+}
+
+/// The gradient of the hidden state after a step: from the step after it, and from its output.
+#[inline(always)]
+unsafe fn total<V: Vector>(row: &BackwardRow<V::T>, j: usize, part: usize) -> V {
+    unsafe { V::load(row.hidden_grad.add(j)).add(load(row.output_grad.add(j), part)) }
+}
+
+#[inline(always)]
+unsafe fn add_to<V: Vector>(at: *mut V::T, sum: V) {
+    unsafe { V::load(at).add(sum).store(at) }
+}
+
+/// A vector, of which `left` values are there.
+#[inline(always)]
+unsafe fn load<V: Vector>(p: *const V::T, left: usize) -> V {
+    unsafe { if left >= V::LANES { V::load(p) } else { V::load_part(p, left) } }
+}
+
+#[inline(always)]
+unsafe fn store<V: Vector>(v: V, p: *mut V::T, left: usize) {
+    unsafe { if left >= V::LANES { v.store(p) } else { v.store_part(p, left) } }
+}

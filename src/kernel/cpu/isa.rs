@@ -1,0 +1,185 @@
+//! Which instruction set runs: one binary, picked at run time.
+//!
+//! [`Kernels`] are the functions that are compiled once for each vector type with its instruction
+//! set switched on; what calls them is ordinary code.
+
+use super::gates::{Backward, Forward};
+use super::product::{Axpys, Dots, Product};
+use super::simd::{Float, Portable, Vector};
+use std::sync::OnceLock;
+
+/// The innermost loops.
+///
+/// # Safety
+/// The processor has the vector's instruction set, and all pointers are valid as their structs say.
+pub trait Kernels: Vector + 'static {
+    unsafe fn product(p: &Product<Self::T>);
+    unsafe fn dots(p: &Dots<Self::T>);
+    unsafe fn axpys(p: &Axpys<Self::T>);
+    unsafe fn forward(p: &Forward<Self::T>);
+    unsafe fn backward(p: &Backward<Self::T>);
+}
+
+macro_rules! kernels {
+    ($v:ty $(, $feature:literal)?) => {
+        impl Kernels for $v {
+            unsafe fn product(p: &Product<Self::T>) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn with_features(p: &Product<<$v as Vector>::T>) {
+                    unsafe { crate::kernel::cpu::product::product::<$v>(p) }
+                }
+                unsafe { with_features(p) }
+            }
+            unsafe fn dots(p: &Dots<Self::T>) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn with_features(p: &Dots<<$v as Vector>::T>) {
+                    unsafe { crate::kernel::cpu::product::dots::<$v>(p) }
+                }
+                unsafe { with_features(p) }
+            }
+            unsafe fn axpys(p: &Axpys<Self::T>) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn with_features(p: &Axpys<<$v as Vector>::T>) {
+                    unsafe { crate::kernel::cpu::product::axpys::<$v>(p) }
+                }
+                unsafe { with_features(p) }
+            }
+            unsafe fn forward(p: &Forward<Self::T>) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn with_features(p: &Forward<<$v as Vector>::T>) {
+                    unsafe { crate::kernel::cpu::gates::forward::<$v>(p) }
+                }
+                unsafe { with_features(p) }
+            }
+            unsafe fn backward(p: &Backward<Self::T>) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn with_features(p: &Backward<<$v as Vector>::T>) {
+                    unsafe { crate::kernel::cpu::gates::backward::<$v>(p) }
+                }
+                unsafe { with_features(p) }
+            }
+        }
+    };
+}
+
+kernels!(Portable<f32, 4>);
+kernels!(Portable<f64, 2>);
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::*;
+    use crate::kernel::cpu::simd::x86::*;
+
+    kernels!(F32x8, "avx2,fma");
+    kernels!(F64x4, "avx2,fma");
+    kernels!(F32x16, "avx512f,avx2,fma");
+    kernels!(F64x8, "avx512f,avx2,fma");
+}
+
+/// An instruction set that there are kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// Whatever the compiler may use.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F.
+    Avx512,
+}
+
+impl Isa {
+    /// Those that this processor has, the widest last.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        // Miri runs no vendor's intrinsics.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Self::Avx2);
+                if is_x86_feature_detected!("avx512f") {
+                    all.push(Self::Avx512);
+                }
+            }
+        }
+        all
+    }
+
+    /// The widest that this processor has.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| *Self::all().last().expect("the portable one is always there"))
+    }
+}
+
+/// What is to be run with a vector type, once one is picked.
+pub trait Job<T> {
+    type Output;
+    fn run<V: Kernels<T = T>>(self) -> Self::Output;
+}
+
+/// A float with a vector type in each instruction set.
+pub trait Dispatch: Float {
+    /// Runs `job` with the vectors of `isa`, which must be one of [`Isa::all`].
+    fn dispatch<J: Job<Self>>(isa: Isa, job: J) -> J::Output;
+    /// `dst += lhs · rhs` with `dst [m, n]`, `lhs [m, k]`, `rhs [k, n]`, strides by row and column.
+    ///
+    /// # Safety
+    /// The matrices are valid.
+    unsafe fn gemm(
+        size: [usize; 3],
+        dst: (*mut Self, [isize; 2]),
+        lhs: (*const Self, [isize; 2]),
+        rhs: (*const Self, [isize; 2]),
+        add: bool,
+    );
+}
+
+macro_rules! dispatch {
+    ($t:ty, $portable:ty, $avx2:ident, $avx512:ident) => {
+        impl Dispatch for $t {
+            fn dispatch<J: Job<Self>>(isa: Isa, job: J) -> J::Output {
+                match isa {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => job.run::<super::simd::x86::$avx2>(),
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => job.run::<super::simd::x86::$avx512>(),
+                    _ => job.run::<$portable>(),
+                }
+            }
+
+            unsafe fn gemm(
+                [m, n, k]: [usize; 3],
+                (dst, [dst_row, dst_column]): (*mut Self, [isize; 2]),
+                (lhs, [lhs_row, lhs_column]): (*const Self, [isize; 2]),
+                (rhs, [rhs_row, rhs_column]): (*const Self, [isize; 2]),
+                add: bool,
+            ) {
+                unsafe {
+                    gemm::gemm(
+                        m,
+                        n,
+                        k,
+                        dst,
+                        dst_column,
+                        dst_row,
+                        add,
+                        lhs,
+                        lhs_column,
+                        lhs_row,
+                        rhs,
+                        rhs_column,
+                        rhs_row,
+                        1.0,
+                        1.0,
+                        false,
+                        false,
+                        false,
+                        gemm::Parallelism::None,
+                    )
+                }
+            }
+        }
+    };
+}
+
+dispatch!(f32, Portable<f32, 4>, F32x8, F32x16);
+dispatch!(f64, Portable<f64, 2>, F64x4, F64x8);

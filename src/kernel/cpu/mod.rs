@@ -1,0 +1,187 @@
+//! Fused kernels for a CPU: a whole sequence, forward and backward, on plain slices.
+//!
+//! * The input's product and the recurrent one run over weights that are packed once a sequence
+//!   ([`product`]); the gates are vectorised ([`gates`]). The weights' gradients are large products
+//!   over all steps, which the crate `gemm` does.
+//! * Each thread has batch rows of its own for the whole time loop: nobody waits for anybody.
+//!   A single sequence shares out the hidden units instead ([`thin`]).
+//! * AVX-512, AVX2 or portable vectors are picked at run time ([`isa`]).
+//!
+//! # What is kept for the gradient
+//! LSTM: gates and cell states, `5·H` a step and sequence; GRU: gates (3·H) and, reset after, the
+//! recurrent part of n (H); RNN: nothing but the output. The gates' gradients overwrite the gates.
+//!
+//! # Safety
+//! [`Inputs::check`] establishes every size once, at the entrance. Below it pointers are made by
+//! [`Shared::at`](buffer::Shared::at) and [`buffer::part`], which a debug build checks.
+
+mod backward;
+mod buffer;
+mod forward;
+mod gates;
+mod isa;
+mod product;
+mod simd;
+mod team;
+#[cfg(test)]
+mod tests;
+mod thin;
+
+pub use backward::{Grads, backward};
+pub use forward::{Kept, forward};
+pub use isa::{Dispatch, Isa};
+pub use simd::Float;
+
+use super::{Cell, Sequence, threads};
+use simd::Vector;
+
+/// What a layer reads in one direction, in row-major order.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a, T> {
+    /// T
+    pub n_steps: usize,
+    /// B
+    pub batch: usize,
+    /// D
+    pub d_input: usize,
+    /// H
+    pub d_hidden: usize,
+    /// `[T, B, D]`
+    pub input: &'a [T],
+    /// `[B, H]`
+    pub hidden: &'a [T],
+    /// `[B, H]`: LSTM only.
+    pub cell: Option<&'a [T]>,
+    /// `[G·H, D]`
+    pub weight_ih: &'a [T],
+    /// `[G·H, H]`
+    pub weight_hh: &'a [T],
+    /// `[G·H]`
+    pub bias_ih: Option<&'a [T]>,
+    /// `[G·H]`
+    pub bias_hh: Option<&'a [T]>,
+}
+
+impl<T> Inputs<'_, T> {
+    /// Everything that the code below relies on.
+    fn check(&self, sequence: &Sequence) {
+        let Self { n_steps, batch, d_input, d_hidden, .. } = *self;
+        assert!(n_steps > 0 && batch > 0 && d_input > 0 && d_hidden > 0, "a recurrence has no zero size");
+        let rows = sequence.cell.gates() * d_hidden;
+        assert_eq!(self.input.len(), n_steps * batch * d_input, "input [T, B, D]");
+        assert_eq!(self.hidden.len(), batch * d_hidden, "hidden state [B, H]");
+        assert_eq!(self.cell.is_some(), sequence.cell.has_cell_state(), "a cell state is an LSTM's");
+        assert!(self.cell.is_none_or(|cell| cell.len() == batch * d_hidden), "cell state [B, H]");
+        assert_eq!(self.weight_ih.len(), rows * d_input, "input weights [G·H, D]");
+        assert_eq!(self.weight_hh.len(), rows * d_hidden, "recurrent weights [G·H, H]");
+        for bias in [self.bias_ih, self.bias_hh].into_iter().flatten() {
+            assert_eq!(bias.len(), rows, "biases [G·H]");
+        }
+        if let Some(lengths) = &sequence.lengths {
+            assert_eq!(lengths.len(), batch, "lengths [B]");
+            assert!(lengths.iter().all(|length| (1..=n_steps).contains(length)), "lengths in 1..=T");
+        }
+    }
+}
+
+/// The sizes that every loop needs.
+#[derive(Clone, Copy)]
+struct Sizes {
+    cell: Cell,
+    reverse: bool,
+    n_steps: usize,
+    batch: usize,
+    d_input: usize,
+    d_hidden: usize,
+    /// H in whole vectors.
+    padded: usize,
+}
+
+impl Sizes {
+    fn new<V: Vector>(sequence: &Sequence, inputs: &Inputs<V::T>) -> Self {
+        Self {
+            cell: sequence.cell,
+            reverse: sequence.reverse,
+            n_steps: inputs.n_steps,
+            batch: inputs.batch,
+            d_input: inputs.d_input,
+            d_hidden: inputs.d_hidden,
+            padded: inputs.d_hidden.next_multiple_of(V::LANES),
+        }
+    }
+
+    /// Gates of a step and sequence, padded.
+    fn gates(&self) -> usize {
+        self.cell.gates() * self.padded
+    }
+
+    /// The step that is run as the `s`th.
+    fn step(&self, s: usize) -> usize {
+        if self.reverse { self.n_steps - 1 - s } else { s }
+    }
+
+    /// The step before `t` in the order in which a sequence of `length` runs; none: the initial state.
+    fn before(&self, t: usize, length: usize) -> Option<usize> {
+        if self.reverse { (t + 1 < length).then_some(t + 1) } else { t.checked_sub(1) }
+    }
+}
+
+fn lengths_of<T>(sequence: &Sequence, inputs: &Inputs<T>) -> Vec<usize> {
+    sequence.lengths.clone().unwrap_or_else(|| vec![inputs.n_steps; inputs.batch])
+}
+
+/// Batch rows for each of at most `n` threads: as even a number of steps as rows allow.
+fn shares(lengths: &[usize], n: usize) -> Vec<std::ops::Range<usize>> {
+    let n = n.min(lengths.len());
+    let total: usize = lengths.iter().sum();
+    let mut shares = Vec::with_capacity(n);
+    let (mut from, mut done) = (0, 0);
+    for k in 1..=n {
+        let mut to = from;
+        // Each of those to come gets a row at least.
+        while to < lengths.len() - (n - k) && (to == from || (done + lengths[to] / 2) * n < total * k) {
+            done += lengths[to];
+            to += 1;
+        }
+        if k == n {
+            to = lengths.len();
+        }
+        shares.push(from..to);
+        from = to;
+    }
+    shares
+}
+
+/// Rows that a product over several steps has at least, so that its weights are used while they
+/// are near.
+const CHUNK_ROWS: usize = 96;
+
+/// Steps whose input products are done together.
+fn chunk(rows: usize, n_steps: usize) -> usize {
+    CHUNK_ROWS.div_ceil(rows.max(1)).min(n_steps)
+}
+
+/// Fills panels, shared out among the threads.
+fn pack<'a, T: Float>(
+    jobs: Vec<(product::Panel<'a, T>, &'a [T], usize)>,
+    fill: impl Fn((&mut product::Panel<'a, T>, &'a [T], usize)) + Sync,
+) {
+    let n = threads().min(jobs.len()).max(1);
+    let mut jobs = jobs;
+    let per_thread = jobs.len().div_ceil(n).max(1);
+    let shares: Vec<_> = jobs.chunks_mut(per_thread).map(std::sync::Mutex::new).collect();
+    team::each(shares.len(), &|k| {
+        for (panel, weight, size) in shares[k].lock().expect("one thread each").iter_mut() {
+            fill((panel, *weight, *size));
+        }
+    });
+}
+
+/// Rows of H, padded with zeros.
+fn padded_rows<T: Float>(rows: &[T], n: usize, d: usize, padded: usize) -> Vec<T> {
+    let mut all = vec![T::ZERO; n * padded];
+    for (to, from) in all.chunks_exact_mut(padded).zip(rows.chunks_exact(d)) {
+        to[..d].copy_from_slice(from);
+    }
+    all
+}
