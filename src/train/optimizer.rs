@@ -122,3 +122,93 @@ impl<B: Backend> SimpleOptimizer<B> for Optimizer<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+
+    /// Where three steps lead.
+    fn three_steps(config: &TrainConfig) -> Vec<f32> {
+        let device = Default::default();
+        let rule = Optimizer::<Flex>::new(config);
+        let mut weights = Tensor::<Flex, 1>::from_floats([0.5, -1.5, 2.0, 0.0], &device);
+        let mut state = None;
+        // The fourth weight's gradients are as small as ε: they show where it stands.
+        for grad in [[0.1, -0.4, 3.0, 1e-8], [-0.3, -0.2, 1.0, 2e-8], [0.5, 0.7, -2.5, -1e-8]] {
+            let grad = Tensor::<Flex, 1>::from_floats(grad, &device);
+            (weights, state) = rule.step(0.01, weights, grad, state);
+        }
+        weights.into_data().to_vec().expect("floats")
+    }
+
+    #[test]
+    fn every_rule_takes_pytorchs_steps() {
+        let adam = |optimizer| TrainConfig { optimizer, ..TrainConfig::default() };
+        let adam_with = |optimizer| TrainConfig {
+            optimizer,
+            beta_1: 0.8,
+            beta_2: 0.95,
+            weight_decay: Some(0.3),
+            ..TrainConfig::default()
+        };
+        let other = |optimizer, momentum, weight_decay| TrainConfig {
+            optimizer,
+            momentum,
+            weight_decay,
+            ..TrainConfig::default()
+        };
+        let (adamw, coupled) = (OptimizerKind::Adamw, OptimizerKind::Adam);
+        let (sgd, rmsprop) = (OptimizerKind::Sgd, OptimizerKind::Rmsprop);
+        // Each call is one of PyTorch 2.9.0's torch.optim, w in float64; it gave the numbers.
+        for (call, config, expected) in [
+            ("AdamW([w], lr=0.01)", adam(adamw), [0.491434739, -1.4817389, 1.97937622, -0.0133720338]),
+            (
+                "AdamW([w], lr=0.01, betas=(0.8, 0.95), weight_decay=0.3)",
+                adam_with(adamw),
+                [0.487147067, -1.46981875, 1.96321507, -0.0130558069],
+            ),
+            ("Adam([w], lr=0.01)", adam(coupled), [0.491583218, -1.48218592, 1.97997329, -0.013373625]),
+            (
+                "Adam([w], lr=0.01, betas=(0.8, 0.95), weight_decay=0.3)",
+                adam_with(coupled),
+                [0.482013114, -1.4749258, 1.97823744, 0.00429328307],
+            ),
+            ("SGD([w], lr=0.01)", other(sgd, 0.0, None), [0.497, -1.501, 1.985, -2e-10]),
+            (
+                "SGD([w], lr=0.01, momentum=0.9)",
+                other(sgd, 0.9, None),
+                [0.49799, -1.49236, 1.9247, -5.51e-10],
+            ),
+            (
+                "SGD([w], lr=0.01, weight_decay=0.3)",
+                other(sgd, 0.0, Some(0.3)),
+                [0.492510477, -1.48757042, 1.96726368, -1.988009e-10],
+            ),
+            (
+                "SGD([w], lr=0.01, momentum=0.9, weight_decay=0.3)",
+                other(sgd, 0.9, Some(0.3)),
+                [0.489598978, -1.46723132, 1.89149808, -5.492609e-10],
+            ),
+            (
+                "RMSprop([w], lr=0.01)",
+                other(rmsprop, 0.0, None),
+                [0.410267456, -1.43958851, 1.93061535, -0.0173986439],
+            ),
+            (
+                "RMSprop([w], lr=0.01, momentum=0.9)",
+                other(rmsprop, 0.9, None),
+                [0.324691819, -1.22817737, 1.73102591, -0.0476573966],
+            ),
+            (
+                "RMSprop([w], lr=0.01, momentum=0.9, weight_decay=0.3)",
+                other(rmsprop, 0.9, Some(0.3)),
+                [0.250954938, -1.14638259, 1.69787622, 0.0659495591],
+            ),
+        ] {
+            let got = three_steps(&config);
+            let close = |(g, e): (&f32, &f64)| (f64::from(*g) - e).abs() <= 1e-5 * e.abs();
+            assert!(got.iter().zip(&expected).all(close), "{call}: got {got:?}, expected {expected:?}");
+        }
+    }
+}

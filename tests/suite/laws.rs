@@ -4,6 +4,7 @@
 use crate::support::*;
 use burn::tensor::Tensor;
 use rnn_zoo::backend::{Task, TrainBackend};
+use rnn_zoo::config::Kernel;
 use rnn_zoo::kernel::{Cell, Operands, Sequence, composed};
 use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentState};
 
@@ -217,7 +218,7 @@ impl Task for NodeIsOracle {
             for [batch, n_steps, d_input, d_hidden] in SIZES {
                 for (reverse, bias) in [(false, true), (true, false), (true, true)] {
                     let lengths = reverse.then(|| (0..batch).map(|b| 1 + b % n_steps).collect());
-                    let sequence = Sequence { cell, reverse, lengths };
+                    let sequence = Sequence { cell, reverse, lengths, kernel: Kernel::Auto };
                     let what = format!(
                         "{sequence:?}, B {batch}, T {n_steps}, D {d_input}, H {d_hidden}, bias {bias}"
                     );

@@ -8,9 +8,10 @@ use burn::tensor::activation::softmax;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, RecordFormat, named_tensors};
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{
-    CellKind, Config, Feedback, GruReset, HiddenActivation, IoMode, Loss, ModelConfig, Pooling,
+    CellKind, Config, Feedback, GruReset, HiddenActivation, Initialization, IoMode, Loss, ModelConfig,
+    OptimizerKind, Pooling, TrainConfig,
 };
-use rnn_zoo::data::{Batch, Features, Input, Sample, SampleInput, SampleTarget, Schema, Target};
+use rnn_zoo::data::{Batch, Dataset, Features, Input, Sample, SampleInput, SampleTarget, Schema, Target};
 use rnn_zoo::model::{Model, Objective};
 use rnn_zoo::predict::{self, Array, RawInput};
 use rnn_zoo::train;
@@ -443,4 +444,48 @@ impl Task for GlobalClip {
 #[test]
 fn all_gradients_together_are_held_to_one_norm() {
     on_each_backend(GlobalClip);
+}
+
+#[test]
+fn a_run_stops_when_patience_ends_and_exports_its_best_epoch() {
+    let sample = |y| Sample::features(Features::vector(vec![0.0]), Features::vector(vec![y]));
+    let dataset = Dataset {
+        train: vec![sample(10.0)],
+        valid: vec![sample(13.0)],
+        test: Vec::new(),
+        schema: Schema::features(1, 1),
+    };
+    // Of zeros a ReLU makes zeros and gets no gradient: all that is said and trained is the head's
+    // bias. It starts near 0, and a rate of 0.9 takes an error e to -0.8 e: 18, 3.6, 15.1, 5.9,
+    // 13.3, 7.4, 12.1, 8.3, 11.3. A rate of 1e-30 moves nothing.
+    let model = ModelConfig {
+        hidden_activation: Some(HiddenActivation::Relu),
+        initialization: Initialization::Xavier,
+        ..ModelConfig::new(IoMode::ManyToOne, CellKind::Rnn, 4)
+    };
+    for device in each_backend() {
+        for (lr, patience, n_epochs, best) in
+            [(0.9, 2, 7, 5), (0.9, 1, 2, 1), (0.9, 0, 9, 5), (1e-30, 3, 4, 1)]
+        {
+            let what = format!("{device}, lr {lr}, patience {patience}");
+            let train = TrainConfig {
+                epochs: 9,
+                optimizer: OptimizerKind::Sgd,
+                lr,
+                clip: 0.0,
+                patience,
+                ..TrainConfig::default()
+            };
+            let config = Config { train, ..Config::new("patience", model.clone()) };
+            let place = tempfile::tempdir().unwrap();
+            let folder = place.path().join("run");
+            let run =
+                train::train_on(&config, dataset.clone(), &device, &folder, train::Progress::Quiet).unwrap();
+            assert_eq!(run.epochs.len(), n_epochs, "{what}");
+            let exported = predict::load(&run.model, &device).unwrap();
+            assert_eq!(exported.folder().manifest.epoch, best, "{what}");
+            let score = exported.score(&dataset.valid, "valid").unwrap()[0].value;
+            assert_close(&what, &[score as f32], &[run.epochs[best - 1].score as f32]);
+        }
+    }
 }
