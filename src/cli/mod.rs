@@ -1,5 +1,6 @@
 //! The command line: one thin file a subcommand, calling down.
 
+mod bench;
 mod eval;
 mod export;
 mod info;
@@ -35,6 +36,8 @@ enum Command {
     Info(info::InfoArgs),
     /// List the models of the zoo
     List(list::ListArgs),
+    /// Time layers, streams and training steps on this machine
+    Bench(bench::BenchArgs),
 }
 
 /// How results are printed.
@@ -104,6 +107,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
         Command::List(args) => list::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }
 

@@ -1,6 +1,6 @@
 //! burn-ndarray: the CPU's kernels on the tensors' own memory.
 
-use super::cpu::{self, Dispatch, Inputs, Isa, Kept};
+use super::cpu::{self, Dispatch, Inputs, Kept, Plan};
 use super::{
     Cell, Gradients, Operands, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
 };
@@ -202,7 +202,8 @@ fn forward<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
 ) -> (Tensor<B, 3>, Saved<B>) {
     let held = Held::new(&operands);
     let [n_steps, batch, _, d_hidden] = held.sizes;
-    let (packed, kept) = held.with(|inputs: &Inputs<T>| cpu::forward(Isa::best(), sequence, inputs, keep));
+    let (packed, kept) =
+        held.with(|inputs: &Inputs<T>| cpu::forward(Plan::default(), sequence, inputs, keep));
     let packed: Tensor<B, 3> = tensor(packed, [n_steps + sequence.cell.state_rows(), batch, d_hidden]);
     let saved = kept.map_or_else(
         || Saved::Fused(Arc::new(())),

@@ -1,10 +1,11 @@
 //! The program as its user meets it: each subcommand does what it says, and says it where it says it does.
 
 use crate::support::{assert_close, each_backend};
+use rnn_zoo::backend::BackendKind;
 use rnn_zoo::config::Config;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -473,7 +474,7 @@ fn list_shows_the_models_of_a_folder() {
 #[test]
 fn help_is_a_success() {
     let w = Workshop::new();
-    for command in ["", "train", "eval", "predict", "export", "info", "list"] {
+    for command in ["", "train", "eval", "predict", "export", "info", "list", "bench"] {
         assert!(w.run(&format!("{command} --help")).ok().contains("Usage: rnn-zoo"));
     }
     assert_eq!(w.run("--version").ok(), concat!("rnn-zoo ", env!("CARGO_PKG_VERSION"), "\n"));
@@ -486,6 +487,29 @@ fn a_device_that_is_listed_can_be_asked_for() {
         let said = w.run(&format!("eval tiny --backend {} --device {}", device.backend, device.name));
         said.ok();
         assert!(said.err.contains(&format!("device: {} {} ", device.backend, device.name)), "{}", said.err);
+    }
+}
+
+#[test]
+fn bench_prints_a_row_a_case() {
+    let devices = each_backend();
+    let cpu = devices.iter().find(|d| d.backend == BackendKind::Ndarray).unwrap_or(&devices[0]);
+    let bench = "bench --only stream --reps 1 --cell rnn --threads 1 --json";
+    let said = Workshop::new().run(&format!("{bench} --backend {} --device {}", cpu.backend, cpu.name));
+    let rows = said.json();
+    let machine = ["case", "rnn_zoo", "burn", "backend", "device", "threads", "matmul_gflops"].as_slice();
+    let stream = ["case", "implementation", "cell", "H", "L", "step_ms"].as_slice();
+    assert_eq!(rows.len(), 3, "{}", said.out);
+    for (row, keys) in rows.iter().zip([machine, stream, stream]) {
+        let row = row.as_object().unwrap();
+        assert_eq!(row.keys().map(String::as_str).collect::<BTreeSet<_>>(), keys.iter().copied().collect());
+        let positive = |v: &Value| v.as_str().map_or(v.as_f64() > Some(0.0), |text| !text.is_empty());
+        assert!(row.values().all(positive), "{row:?}");
+    }
+    assert_eq!((&rows[0]["backend"], &rows[0]["threads"]), (&cpu.backend.name().into(), &1.into()));
+    for (row, h) in rows[1..].iter().zip([256, 512]) {
+        assert_eq!((&row["case"], &row["cell"]), (&"stream".into(), &"RNN".into()));
+        assert_eq!((&row["H"], &row["L"]), (&h.into(), &2.into()));
     }
 }
 

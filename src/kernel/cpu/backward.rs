@@ -5,7 +5,7 @@ use super::forward::Kept;
 use super::gates::{Backward, BackwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
 use super::product::{Packed, Product, Start};
-use super::{Inputs, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use super::{Inputs, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team};
 use crate::kernel::{Cell, Sequence, Wanted, threads};
 use std::ops::Range;
 use std::ptr;
@@ -41,7 +41,7 @@ pub fn backward<T: Dispatch>(
     let n = (inputs.n_steps + sequence.cell.state_rows()) * inputs.batch * inputs.d_hidden;
     assert_eq!(packed.len(), n, "the forward pass's result");
     assert_eq!(grad.len(), n, "its gradient");
-    T::dispatch(kept.isa, Run { sequence, inputs, kept, packed, grad, wanted })
+    T::dispatch(kept.plan.isa, Run { sequence, inputs, kept, packed, grad, wanted })
 }
 
 struct Run<'a, T: Copy> {
@@ -86,14 +86,14 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             hidden: hidden.shared(),
             cell: cell_grad.shared(),
         };
-        let thin = batch == 1;
-        let weights = Weights::new::<V>(&sizes, inputs, wanted.input, thin);
-        let shares = if thin { vec![] } else { shares(&lengths, threads()) };
+        let sharing = Sharing::of::<T>(kept.plan, &sizes, false);
+        let weights = Weights::new::<V>(&sizes, inputs, wanted.input, sharing);
+        let shares = if sharing == Sharing::Batch { shares(&lengths, threads()) } else { Vec::new() };
         let biases: Vec<_> = shares.iter().map(|_| Mutex::new(Vec::new())).collect();
         team::each(shares.len(), &|k| {
             *biases[k].lock().expect("nobody panicked") = layer.rows::<V>(&weights, shares[k].clone());
         });
-        let thin_bias = if thin { layer.thin::<V>(weights.input.as_ref()) } else { Vec::new() };
+        let shared_bias = if sharing == Sharing::Batch { Vec::new() } else { layer.by_units::<V>(&weights) };
 
         // SAFETY: every row of these was written.
         let mut grads = Grads {
@@ -105,7 +105,7 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
         if wanted.weights {
             let mut sums = vec![T::ZERO; sizes.gates() + padded];
             let biases = biases.into_iter().map(|bias| bias.into_inner().expect("nobody panicked"));
-            for bias in biases.chain([thin_bias]) {
+            for bias in biases.chain([shared_bias]) {
                 sums.iter_mut().zip(bias).for_each(|(sum, part)| *sum += part);
             }
             let of_gate = |gate: usize| &sums[gate * padded..gate * padded + d_hidden];
@@ -121,33 +121,29 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
 }
 
 /// The weights as the time loop reads them: from the gates to what they were made of.
-struct Weights<T> {
+pub(super) struct Weights<T> {
     /// `[G·H, D]`, if the input's gradient is wanted.
-    input: Option<Packed<T>>,
-    /// Of all gates, or of r and z: `[·, H]`; none: as they lie in memory.
-    recurrent: Option<Packed<T>>,
-    /// Of n.
-    recurrent_n: Option<Packed<T>>,
+    pub(super) input: Option<Packed<T>>,
+    /// Of all gates, or of r and z and of n: `[·, H]`. Empty: as they lie in memory.
+    pub(super) recurrent: Vec<Packed<T>>,
 }
 
 impl<T: Dispatch> Weights<T> {
-    /// `thin`: the recurrent weights are read where they are.
-    fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, with_input: bool, thin: bool) -> Self {
+    fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, with_input: bool, sharing: Sharing) -> Self {
         let Sizes { cell, d_input, d_hidden, padded, .. } = *sizes;
-        let gates = cell.gates();
-        let before_n = if gates == 3 { 2 } else { gates };
-        let packed = |wanted: bool, k: usize, n: usize| wanted.then(|| Packed::new::<V>(k * padded, n));
-        let mut input = packed(with_input, gates, d_input.next_multiple_of(V::LANES));
-        let mut recurrent = packed(!thin, before_n, padded);
-        let mut recurrent_n = packed(!thin && gates == 3, 1, padded);
-        let weight_n = &inputs.weight_hh[before_n * d_hidden * d_hidden..];
+        let mut input =
+            with_input.then(|| Packed::new::<V>(cell.gates() * padded, d_input.next_multiple_of(V::LANES)));
+        let groups = if sharing == Sharing::Thin { Vec::new() } else { sizes.groups() };
+        let mut recurrent: Vec<_> = groups.iter().map(|n| Packed::new::<V>(n * padded, padded)).collect();
         let mut jobs = Vec::new();
-        for (packed, weight, columns) in [
-            (&mut input, inputs.weight_ih, d_input),
-            (&mut recurrent, inputs.weight_hh, d_hidden),
-            (&mut recurrent_n, weight_n, d_hidden),
-        ] {
-            jobs.extend(packed.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, weight, columns)));
+        jobs.extend(
+            input.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, inputs.weight_ih, d_input)),
+        );
+        let mut rest = inputs.weight_hh;
+        for (packed, n) in recurrent.iter_mut().zip(groups) {
+            let (own, after) = rest.split_at(n * d_hidden * d_hidden);
+            rest = after;
+            jobs.extend(packed.panels_mut().map(|panel| (panel, own, d_hidden)));
         }
         super::pack(jobs, |(panel, weight, columns)| {
             let n = panel.width.min(columns - panel.column);
@@ -157,7 +153,7 @@ impl<T: Dispatch> Weights<T> {
                 panel.data[k * panel.width..][..n].copy_from_slice(&from[panel.column..][..n]);
             }
         });
-        Self { input, recurrent, recurrent_n }
+        Self { input, recurrent }
     }
 }
 
@@ -183,7 +179,7 @@ impl<T: Dispatch> Layer<'_, T> {
     fn rows<V: Kernels<T = T>>(&self, weights: &Weights<T>, own: Range<usize>) -> Vec<T> {
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
         let (n, width) = (own.len(), self.sizes.gates());
-        let recurrent_all = weights.recurrent.as_ref().expect("packed for several sequences");
+        let recurrent_all = &weights.recurrent[0];
         let state = |step: usize| {
             let from = (step * batch + own.start) * d_hidden;
             padded_rows(&self.grad[from..from + n * d_hidden], n, d_hidden, padded)
@@ -207,7 +203,7 @@ impl<T: Dispatch> Layer<'_, T> {
         };
         let product = |a: &[*const T], c: &[*mut T], b: &Packed<T>, columns: usize, start: Start<T>| {
             // SAFETY: rows of K and of `columns` values each, made below.
-            unsafe { V::product(&Product { a, c, b, columns, start }) }
+            unsafe { V::product(&Product { a, c, b, panels: 0..b.panels(), columns, start }) }
         };
 
         let chunk = chunk(n, n_steps);
@@ -218,58 +214,23 @@ impl<T: Dispatch> Layer<'_, T> {
                 (rows.clear(), a.clear(), c.clear());
                 for b in own.clone() {
                     let (k, at) = (b - own.start, t * batch + b);
-                    let gates = self.gates.at(at * width, width);
-                    let recurrent = match cell.gates() {
-                        3 => self.recurrent.at(at * padded, padded),
-                        _ => ptr::null_mut(),
-                    };
                     if t >= self.lengths[b] {
-                        // The products over all steps read these rows too.
-                        // SAFETY: padded rows, this thread's own.
-                        unsafe {
-                            gates.write_bytes(0, width);
-                            if !recurrent.is_null() {
-                                recurrent.write_bytes(0, padded);
-                            }
-                        }
+                        self.clear(at, 0, padded);
                         continue;
                     }
-                    let before = self.sizes.before(t, self.lengths[b]);
-                    let state_at = |t: usize| part(self.packed, (t * batch + b) * d_hidden, d_hidden);
-                    let row = BackwardRow {
-                        gates,
-                        recurrent,
-                        reset_grad: reset.at(if cell == Cell::GruBefore { k * padded } else { 0 }, 0),
-                        hidden: match (cell.gates(), before) {
-                            (1, _) => state_at(t),
-                            (_, Some(before)) => state_at(before),
-                            (_, None) => part(self.inputs.hidden, b * d_hidden, d_hidden),
-                        },
-                        cell: if cell == Cell::Lstm {
-                            self.cells.at(at * padded, padded)
-                        } else {
-                            ptr::null_mut()
-                        },
-                        cell_before: match (cell, before) {
-                            (Cell::Lstm, Some(before)) => {
-                                self.cells.at((before * batch + b) * padded, padded).cast_const()
-                            }
-                            (Cell::Lstm, None) => part(self.cell_start, b * padded, padded),
-                            _ => ptr::null(),
-                        },
-                        output_grad: part(self.grad, at * d_hidden, d_hidden),
-                        hidden_grad: hidden.at(k * padded, padded),
-                        cell_grad: if cell == Cell::Lstm {
-                            cells.at(k * padded, padded)
-                        } else {
-                            ptr::null_mut()
-                        },
-                    };
+                    let mut row = self.row(t, b);
+                    row.hidden_grad = hidden.at(k * padded, padded);
+                    if cell == Cell::Lstm {
+                        row.cell_grad = cells.at(k * padded, padded);
+                    }
+                    if cell == Cell::GruBefore {
+                        row.reset_grad = reset.at(k * padded, padded);
+                    }
                     a.push(row.gates.cast_const());
                     c.push(row.hidden_grad);
                     rows.push(row);
                 }
-                match (cell, &weights.recurrent_n) {
+                match (cell, weights.recurrent.get(1)) {
                     (Cell::GruAfter, Some(weights_n)) => {
                         pass(Pass::GruAfter, &rows);
                         product(&a, &c, recurrent_all, padded, Start::Add);
@@ -324,6 +285,61 @@ impl<T: Dispatch> Layer<'_, T> {
             }
         }
         bias
+    }
+
+    /// A sequence's step, but for what the threads have of their own.
+    pub(super) fn row(&self, t: usize, b: usize) -> BackwardRow<T> {
+        let Sizes { cell, batch, d_hidden, padded, .. } = self.sizes;
+        let width = self.sizes.gates();
+        let at = t * batch + b;
+        let before = self.sizes.before(t, self.lengths[b]);
+        let state_at = |t: usize| part(self.packed, (t * batch + b) * d_hidden, d_hidden);
+        let (cell_after, cell_before) = match (cell, before) {
+            (Cell::Lstm, Some(before)) => (
+                self.cells.at(at * padded, padded).cast_const(),
+                self.cells.at((before * batch + b) * padded, padded).cast_const(),
+            ),
+            (Cell::Lstm, None) => {
+                (self.cells.at(at * padded, padded).cast_const(), part(self.cell_start, b * padded, padded))
+            }
+            _ => (ptr::null(), ptr::null()),
+        };
+        BackwardRow {
+            gates: self.gates.at(at * width, width),
+            recurrent: match cell.gates() {
+                3 => self.recurrent.at(at * padded, padded),
+                _ => ptr::null_mut(),
+            },
+            reset_grad: ptr::null(),
+            hidden: match (cell.gates(), before) {
+                (1, _) => state_at(t),
+                (_, Some(before)) => state_at(before),
+                (_, None) => part(self.inputs.hidden, b * d_hidden, d_hidden),
+            },
+            cell: cell_after,
+            cell_before,
+            output_grad: part(self.grad, at * d_hidden, d_hidden),
+            hidden_grad: ptr::null_mut(),
+            cell_grad: ptr::null_mut(),
+        }
+    }
+
+    /// Sets the gradients of some units of a step past a sequence's end to zero: the products over
+    /// all steps read them.
+    pub(super) fn clear(&self, at: usize, from: usize, to: usize) {
+        let Sizes { cell, padded, .. } = self.sizes;
+        let width = self.sizes.gates();
+        // SAFETY: units of padded rows, this thread's own.
+        unsafe {
+            for gate in 0..cell.gates() {
+                let gates = self.gates.at(at * width + gate * padded, padded);
+                gates.wrapping_add(from).write_bytes(0, to - from);
+            }
+            if cell.gates() == 3 {
+                let recurrent = self.recurrent.at(at * padded, padded);
+                recurrent.wrapping_add(from).write_bytes(0, to - from);
+            }
+        }
     }
 
     /// `[G·H, D]` and `[G·H, H]`: the gates' gradients with all that they were multiplied with.

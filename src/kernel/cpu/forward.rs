@@ -2,9 +2,9 @@
 
 use super::buffer::{Buffer, Shared, part};
 use super::gates::{Forward, ForwardRow, Pass};
-use super::isa::{Dispatch, Isa, Job, Kernels};
+use super::isa::{Dispatch, Job, Kernels};
 use super::product::{Packed, Product, Start};
-use super::{Inputs, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use super::{Inputs, Plan, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team};
 use crate::kernel::{Cell, Sequence, threads};
 use std::ops::Range;
 use std::ptr;
@@ -12,8 +12,8 @@ use std::ptr;
 /// What [`forward`] keeps for [`backward`](super::backward), besides its result.
 #[derive(Clone, Debug)]
 pub struct Kept<T: Copy> {
-    /// The instruction set whose vectors things are padded to.
-    pub(super) isa: Isa,
+    /// With the instruction set whose vectors things are padded to.
+    pub(super) plan: Plan,
     /// `[T, B, G, H]`: LSTM and GRU.
     pub(super) gates: Buffer<T>,
     /// Cell states after each step, `[T, B, H]`: LSTM.
@@ -28,17 +28,17 @@ pub struct Kept<T: Copy> {
 /// # Panics
 /// If sizes do not go together.
 pub fn forward<T: Dispatch>(
-    isa: Isa,
+    plan: Plan,
     sequence: &Sequence,
     inputs: &Inputs<T>,
     keep: bool,
 ) -> (Vec<T>, Option<Kept<T>>) {
     inputs.check(sequence);
-    T::dispatch(isa, Run { isa, sequence, inputs, keep })
+    T::dispatch(plan.isa, Run { plan, sequence, inputs, keep })
 }
 
 struct Run<'a, T> {
-    isa: Isa,
+    plan: Plan,
     sequence: &'a Sequence,
     inputs: &'a Inputs<'a, T>,
     keep: bool,
@@ -48,14 +48,14 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
     type Output = (Vec<T>, Option<Kept<T>>);
 
     fn run<V: Kernels<T = T>>(self) -> Self::Output {
-        let Self { isa, sequence, inputs, keep } = self;
+        let Self { plan, sequence, inputs, keep } = self;
         let sizes = Sizes::new::<V>(sequence, inputs);
         let Sizes { cell, n_steps, batch, d_hidden, padded, .. } = sizes;
         let steps = n_steps * batch;
         let mut packed = Buffer::new((n_steps + cell.state_rows()) * batch * d_hidden);
         let kept = |wanted: bool, width: usize| Buffer::new(if keep && wanted { steps * width } else { 0 });
         let mut kept = Kept {
-            isa,
+            plan,
             gates: kept(cell.gates() > 1, sizes.gates()),
             cells: kept(cell == Cell::Lstm, padded),
             recurrent: kept(cell == Cell::GruAfter, padded),
@@ -71,10 +71,10 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             cells: kept.cells.shared(),
             recurrent: kept.recurrent.shared(),
         };
-        let thin = batch == 1 || n_steps == 1;
-        let weights = Weights::new::<V>(&sizes, inputs, thin);
-        if thin {
-            layer.thin::<V>(&weights);
+        let sharing = Sharing::of::<T>(plan, &sizes, n_steps == 1);
+        let weights = Weights::new::<V>(&sizes, inputs, sharing);
+        if sharing != Sharing::Batch {
+            layer.by_units::<V>(&weights);
         } else {
             let shares = shares(&lengths, threads());
             team::each(shares.len(), &|k| layer.rows::<V>(&weights, shares[k].clone()));
@@ -88,10 +88,8 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
 pub(super) struct Weights<T> {
     /// None: as they lie in memory.
     pub(super) input: Option<Packed<T>>,
-    /// Of all gates, or of r and z; none: as they lie in memory.
-    recurrent: Option<Packed<T>>,
-    /// Of n.
-    recurrent_n: Option<Packed<T>>,
+    /// Of all gates, or of r and z and of n; by units: of each gate. Empty: as they lie in memory.
+    pub(super) recurrent: Vec<Packed<T>>,
     /// `[G, H]`, padded: what the input's product starts from.
     pub(super) bias: Vec<T>,
     /// Reset after: what the recurrent product of n starts from.
@@ -102,23 +100,26 @@ pub(super) struct Weights<T> {
 const PACK_ROWS: usize = 12;
 
 impl<T: Dispatch> Weights<T> {
-    /// `thin`: the recurrent weights are read where they are.
-    fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, thin: bool) -> Self {
+    fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, sharing: Sharing) -> Self {
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = *sizes;
         let gates = cell.gates();
-        let before_n = if gates == 3 { 2 } else { gates };
-        let packed = |wanted: bool, k: usize, n: usize| wanted.then(|| Packed::new::<V>(k, n * padded));
-        let mut input = packed(!thin || n_steps * batch >= PACK_ROWS, d_input, gates);
-        let mut recurrent = packed(!thin, d_hidden, before_n);
-        let mut recurrent_n = packed(!thin && gates == 3, d_hidden, 1);
-        let weight_n = &inputs.weight_hh[before_n * d_hidden * d_hidden..];
+        let mut input = (sharing != Sharing::Thin || n_steps * batch >= PACK_ROWS)
+            .then(|| Packed::new::<V>(d_input, gates * padded));
+        let groups = match sharing {
+            Sharing::Thin => vec![],
+            Sharing::Units => vec![1; gates],
+            Sharing::Batch => sizes.groups(),
+        };
+        let mut recurrent: Vec<_> = groups.iter().map(|n| Packed::new::<V>(d_hidden, n * padded)).collect();
         let mut jobs = Vec::new();
-        for (packed, weight, k) in [
-            (&mut input, inputs.weight_ih, d_input),
-            (&mut recurrent, inputs.weight_hh, d_hidden),
-            (&mut recurrent_n, weight_n, d_hidden),
-        ] {
-            jobs.extend(packed.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, weight, k)));
+        jobs.extend(
+            input.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, inputs.weight_ih, d_input)),
+        );
+        let mut rest = inputs.weight_hh;
+        for (packed, n) in recurrent.iter_mut().zip(groups) {
+            let (own, after) = rest.split_at(n * d_hidden * d_hidden);
+            rest = after;
+            jobs.extend(packed.panels_mut().map(|panel| (panel, own, d_hidden)));
         }
         super::pack(jobs, |(panel, weight, k)| {
             // Column j is a row of the weight: its values go down the panel.
@@ -145,7 +146,7 @@ impl<T: Dispatch> Weights<T> {
                 }
             }
         }
-        Self { input, recurrent, recurrent_n, bias, bias_n }
+        Self { input, recurrent, bias, bias_n }
     }
 }
 
@@ -165,7 +166,7 @@ impl<T: Dispatch> Layer<'_, T> {
     fn rows<V: Kernels<T = T>>(&self, weights: &Weights<T>, own: Range<usize>) {
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
         let (n, width) = (own.len(), self.sizes.gates());
-        let (Some(input), Some(recurrent_all)) = (&weights.input, &weights.recurrent) else {
+        let (Some(input), [recurrent_all, ..]) = (&weights.input, &weights.recurrent[..]) else {
             unreachable!("weights are packed for several sequences")
         };
         let state =
@@ -236,7 +237,7 @@ impl<T: Dispatch> Layer<'_, T> {
                     rows.push(row);
                 }
                 self.product::<V>(&a, &c, recurrent_all, Start::Add);
-                match (cell, &weights.recurrent_n) {
+                match (cell, weights.recurrent.get(1)) {
                     (Cell::GruAfter, Some(weights_n)) => {
                         c.clear();
                         c.extend(rows.iter().map(|row| row.recurrent));
@@ -275,7 +276,7 @@ impl<T: Dispatch> Layer<'_, T> {
         start: Start<T>,
     ) {
         // SAFETY: rows of K and of N values each.
-        unsafe { V::product(&Product { a, c, b, columns: b.columns(), start }) }
+        unsafe { V::product(&Product { a, c, b, panels: 0..b.panels(), columns: b.columns(), start }) }
     }
 
     fn pass<V: Kernels<T = T>>(&self, pass: Pass, rows: &[ForwardRow<T>]) {

@@ -4,7 +4,8 @@
 //!   ([`product`]); the gates are vectorised ([`gates`]). The weights' gradients are large products
 //!   over all steps, which the crate `gemm` does.
 //! * Each thread has batch rows of its own for the whole time loop: nobody waits for anybody.
-//!   A single sequence shares out the hidden units instead ([`thin`]).
+//!   Few sequences with many weights share out the
+//!   hidden units instead ([`units`]).
 //! * AVX-512, AVX2 or portable vectors are picked at run time ([`isa`]).
 //!
 //! # What is kept for the gradient
@@ -25,14 +26,15 @@ mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
-mod thin;
+mod units;
 
-pub use backward::{Grads, backward};
+pub use backward::backward;
 pub use forward::{Kept, forward};
-pub use isa::{Dispatch, Isa};
+pub use isa::Dispatch;
 pub use simd::Float;
 
 use super::{Cell, Sequence, threads};
+use isa::Isa;
 use simd::Vector;
 
 /// What a layer reads in one direction, in row-major order.
@@ -115,6 +117,14 @@ impl Sizes {
         self.cell.gates() * self.padded
     }
 
+    /// Gates whose recurrent products are made together: n waits for r.
+    fn groups(&self) -> Vec<usize> {
+        match self.cell.gates() {
+            3 => vec![2, 1],
+            n => vec![n],
+        }
+    }
+
     /// The step that is run as the `s`th.
     fn step(&self, s: usize) -> usize {
         if self.reverse { self.n_steps - 1 - s } else { s }
@@ -123,6 +133,55 @@ impl Sizes {
     /// The step before `t` in the order in which a sequence of `length` runs; none: the initial state.
     fn before(&self, t: usize, length: usize) -> Option<usize> {
         if self.reverse { (t + 1 < length).then_some(t + 1) } else { t.checked_sub(1) }
+    }
+}
+
+/// How a layer is run, which changes nothing but the time it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    isa: Isa,
+    /// None: whatever suits the sizes.
+    sharing: Option<Sharing>,
+}
+
+impl Default for Plan {
+    /// The best there is.
+    fn default() -> Self {
+        Self { isa: Isa::best(), sharing: None }
+    }
+}
+
+/// What threads have of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// Batch rows, from the first step to the last.
+    Batch,
+    /// Hidden units; all meet after each step.
+    Units,
+    /// Hidden units, and the weights are read as they lie in memory: packing would cost as much as
+    /// using them.
+    Thin,
+}
+
+/// Rows a thread below which a step waits for its weights, where they do not fit a core's cache.
+const FEW_ROWS: usize = 20;
+/// Bytes of recurrent weights that do.
+const CACHED: usize = 1_500_000;
+
+impl Sharing {
+    /// `seldom`: weights are used at one step.
+    fn of<T>(plan: Plan, sizes: &Sizes, seldom: bool) -> Self {
+        if let Some(sharing) = plan.sharing {
+            return sharing;
+        }
+        let weights = sizes.cell.gates() * sizes.d_hidden * sizes.d_hidden * size_of::<T>();
+        if sizes.batch == 1 || seldom {
+            Self::Thin
+        } else if sizes.batch < FEW_ROWS * threads() && weights > CACHED {
+            Self::Units
+        } else {
+            Self::Batch
+        }
     }
 }
 

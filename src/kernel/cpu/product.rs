@@ -73,6 +73,8 @@ pub struct Product<'a, T> {
     /// The rows of C, as many: [`columns`](Self::columns) values each.
     pub c: &'a [*mut T],
     pub b: &'a Packed<T>,
+    /// Which panels of B: the columns of C that they stand for are made.
+    pub panels: std::ops::Range<usize>,
     /// Columns that are written, N or less.
     pub columns: usize,
     pub start: Start<T>,
@@ -88,8 +90,8 @@ pub unsafe fn product<V: Kernels>(p: &Product<V::T>) {
         return;
     }
     let n_tiles = rows.div_ceil(TILE);
-    let mut panel = 0;
-    let panels = p.b.panels();
+    let mut panel = p.panels.start;
+    let panels = p.panels.end;
     while panel < panels {
         // One or two rows keep too few accumulators busy: they take several panels at once.
         let wide = |count: usize| panel + count <= panels && p.b.panel(panel + count - 1).1 == 2;

@@ -1,7 +1,8 @@
 //! Every instruction set against a recurrence written out step by step, and its gradients against
 //! differences of that.
 
-use super::{Dispatch, Grads, Inputs, Isa, backward, forward};
+use super::backward::Grads;
+use super::{Dispatch, Inputs, Isa, Plan, Sharing, backward, forward};
 use crate::config::Kernel;
 use crate::kernel::{Cell, Sequence, Wanted};
 use proptest::prelude::*;
@@ -46,7 +47,7 @@ impl Case {
     }
 
     /// The kernel's result and gradients, in f64 again.
-    fn run<T: Dispatch + Into<f64>>(&self, isa: Isa, grad: &[f64]) -> (Vec<f64>, [Vec<f64>; 7]) {
+    fn run<T: Dispatch + Into<f64>>(&self, plan: Plan, grad: &[f64]) -> (Vec<f64>, [Vec<f64>; 7]) {
         let cast = |values: &[f64]| values.iter().map(|&v| T::from_f64(v)).collect::<Vec<T>>();
         let back = |values: Vec<T>| values.into_iter().map(Into::into).collect::<Vec<f64>>();
         let operands = self.operands.each_ref().map(|values| cast(values));
@@ -65,9 +66,9 @@ impl Case {
             bias_ih: some(5),
             bias_hh: some(6),
         };
-        let (plain, none) = forward(isa, &self.sequence, &inputs, false);
+        let (plain, none) = forward(plan, &self.sequence, &inputs, false);
         assert!(none.is_none());
-        let (packed, kept) = forward(isa, &self.sequence, &inputs, true);
+        let (packed, kept) = forward(plan, &self.sequence, &inputs, true);
         let same = |a: &T, b: &T| a == b || a != a && b != b;
         let all_same = plain.len() == packed.len() && plain.iter().zip(&packed).all(|(a, b)| same(a, b));
         assert!(all_same, "with and without a gradient: {plain:?}, {packed:?}");
@@ -144,10 +145,10 @@ impl Case {
         packed
     }
 
-    fn check(&self, isa: Isa) {
+    fn check(&self, plan: Plan) {
         let expected = self.written_out();
         let weights = noise(expected.len(), 77, 1.0);
-        let (packed, grads) = self.run::<f64>(isa, &weights);
+        let (packed, grads) = self.run::<f64>(plan, &weights);
         close(&packed, &expected, 1e-12, "f64", self);
         for (k, grad) in grads.iter().enumerate() {
             assert_eq!(grad.len(), self.operands[k].len(), "gradient {k} of {self:?}");
@@ -167,10 +168,10 @@ impl Case {
             let size: f64 = 1.0 + grad.iter().map(|g| g * g).sum::<f64>().sqrt();
             assert!(
                 (difference - derivative).abs() < 1e-6 * size,
-                "gradient {k}: {derivative}, difference {difference}, {isa:?}, {self:?}"
+                "gradient {k}: {derivative}, difference {difference}, {plan:?}, {self:?}"
             );
         }
-        let (packed, single) = self.run::<f32>(isa, &weights);
+        let (packed, single) = self.run::<f32>(plan, &weights);
         close(&packed, &expected, 2e-5, "f32", self);
         for (single, double) in single.iter().zip(&grads) {
             close(single, double, 2e-4, "f32 gradient", self);
@@ -209,7 +210,8 @@ fn random_cases(n: u32, largest: [usize; 4]) {
         .run(&cases, |(cell, (t, b, d, h), flags, seed)| {
             let case = Case::new(CELLS[cell], [t, b, d, h], flags, seed);
             for isa in Isa::all() {
-                case.check(isa);
+                let sharing = [Sharing::Batch, Sharing::Units, Sharing::Thin][seed as usize % 3];
+                case.check(Plan { isa, sharing: Some(sharing) });
             }
             Ok(())
         })
@@ -234,8 +236,12 @@ fn every_size_around_a_vectors_width() {
     for cell in CELLS {
         for d_hidden in widths.clone() {
             for isa in Isa::all() {
-                Case::new(cell, [3, 2, 3, d_hidden], [false, true, true, true], d_hidden as u64).check(isa);
-                Case::new(cell, [2, 3, d_hidden, 2], [true, true, true, true], d_hidden as u64).check(isa);
+                for sharing in [Sharing::Batch, Sharing::Units, Sharing::Thin] {
+                    let plan = Plan { isa, sharing: Some(sharing) };
+                    let seed = d_hidden as u64;
+                    Case::new(cell, [3, 2, 3, d_hidden], [false, true, true, true], seed).check(plan);
+                    Case::new(cell, [2, 3, d_hidden, 2], [true, true, true, true], seed).check(plan);
+                }
             }
         }
     }
@@ -245,21 +251,26 @@ fn every_size_around_a_vectors_width() {
 #[test]
 fn threads_change_nothing() {
     for cell in CELLS {
-        let case = Case::new(cell, [5, 13, 6, 21], [false, true, true, true], 3);
-        let grad = noise(case.packed_len(), 9, 1.0);
-        let one = (crate::kernel::set_threads(1), case.run::<f32>(Isa::best(), &grad)).1;
-        for n in [2, 3, 5, 16] {
-            crate::kernel::set_threads(n);
-            let many = case.run::<f32>(Isa::best(), &grad);
-            assert_eq!(one.0, many.0, "{cell:?} on {n} threads");
-            for (k, (a, b)) in one.1.iter().zip(&many.1).enumerate() {
-                // The biases' are sums over threads.
-                let tolerance = if k < 5 { 0.0 } else { 1e-5 };
-                close(a, b, tolerance, "gradients", &case);
+        for sharing in [Sharing::Batch, Sharing::Units, Sharing::Thin] {
+            // Wide enough to be shared out.
+            let case = Case::new(cell, [3, 13, 6, 101], [false, true, true, true], 3);
+            let plan = Plan { sharing: Some(sharing), ..Plan::default() };
+            let grad = noise(case.packed_len(), 9, 1.0);
+            crate::kernel::set_threads(1);
+            let one = case.run::<f32>(plan, &grad);
+            for n in [2, 3, 5] {
+                crate::kernel::set_threads(n);
+                let many = case.run::<f32>(plan, &grad);
+                assert_eq!(one.0, many.0, "{cell:?} on {n} threads, {sharing:?}");
+                for (k, (a, b)) in one.1.iter().zip(&many.1).enumerate() {
+                    // The biases' are sums over threads.
+                    let tolerance = if k < 5 { 0.0 } else { 1e-5 };
+                    close(a, b, tolerance, "gradients", &case);
+                }
             }
         }
-        crate::kernel::set_threads(0);
     }
+    crate::kernel::set_threads(0);
 }
 
 #[test]
@@ -268,7 +279,8 @@ fn what_is_not_a_number_stays_so() {
         for isa in Isa::all() {
             let mut case = Case::new(cell, [2, 3, 2, 9], [false, false, true, false], 1);
             case.operands[0][0] = f64::NAN;
-            let (packed, _) = case.run::<f32>(isa, &vec![1.0; case.packed_len()]);
+            let plan = Plan { isa, sharing: None };
+            let (packed, _) = case.run::<f32>(plan, &vec![1.0; case.packed_len()]);
             assert!(packed[..9].iter().all(|v| v.is_nan()), "{cell:?} {isa:?}");
             assert!(packed[9..27].iter().all(|v| !v.is_nan()), "{cell:?} {isa:?}: other sequences");
         }

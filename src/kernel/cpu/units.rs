@@ -1,12 +1,12 @@
-//! One sequence, or one step of several: the hidden units are shared out among the threads, and
-//! weights are read as they lie in memory, for packing them would cost as much as using them.
+//! Hidden units shared out among the threads, which meet after each step: for one sequence, or for
+//! few with many weights, of which each core then reads only its own.
 
 use super::backward;
 use super::buffer::{Shared, part};
-use super::forward::{self, Weights};
-use super::gates::{Backward, BackwardRow, Forward, ForwardRow, Pass};
+use super::forward;
+use super::gates::{Backward, Forward, ForwardRow, Pass};
 use super::isa::{Dispatch, Kernels};
-use super::product::{Axpys, Dots, Packed, Product, Start};
+use super::product::{Axpys, Dots, Product, Start};
 use super::team::{self, Barrier};
 use super::{Sizes, padded_rows};
 use crate::kernel::{Cell, threads};
@@ -23,10 +23,11 @@ fn share(n: usize, work: &(dyn Fn(usize, usize, &Barrier) + Sync)) {
     }
 }
 
-/// The units of thread `k` of `n`, in whole vectors.
+/// The units of thread `k` of `n`, in whole panels of packed weights.
 fn units<V: Kernels>(sizes: &Sizes, k: usize, n: usize) -> (usize, usize) {
-    let vectors = sizes.padded / V::LANES;
-    (vectors * k / n * V::LANES, vectors * (k + 1) / n * V::LANES)
+    let width = 2 * V::LANES;
+    let panels = sizes.padded.div_ceil(width);
+    (panels * k / n * width, (panels * (k + 1) / n * width).min(sizes.padded))
 }
 
 fn workers(sizes: &Sizes) -> usize {
@@ -36,7 +37,7 @@ fn workers(sizes: &Sizes) -> usize {
 
 impl<T: Dispatch> forward::Layer<'_, T> {
     /// Runs all sequences.
-    pub(super) fn thin<V: Kernels<T = T>>(&self, weights: &Weights<T>) {
+    pub(super) fn by_units<V: Kernels<T = T>>(&self, weights: &forward::Weights<T>) {
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
         let width = self.sizes.gates();
         let inputs = self.inputs;
@@ -62,6 +63,30 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                     // SAFETY: rows of K and of H values, and H rows of weights.
                     unsafe { V::dots(&Dots { a, c, w, k, from: first, to: last, bias, add }) };
                 };
+
+            let panels = from / (2 * V::LANES)..to.div_ceil(2 * V::LANES);
+            // The recurrent product of one gate.
+            let recurrent_product = |a: &[*const T], c: &[*mut T], gate: usize, bias: Option<&[T]>| {
+                match weights.recurrent.get(gate) {
+                    Some(b) => {
+                        let start = bias.map_or(Start::Add, |bias| Start::Row(bias.as_ptr()));
+                        // SAFETY: rows of H and, padded, of H values.
+                        unsafe {
+                            V::product(&Product { a, c, b, panels: panels.clone(), columns: padded, start })
+                        }
+                    }
+                    None => {
+                        let start = bias.map_or(ptr::null(), <[T]>::as_ptr);
+                        if bias.is_some() {
+                            for &c in c {
+                                // SAFETY: this thread's units past H, of which no dot product is made.
+                                unsafe { c.wrapping_add(last).write_bytes(0, to - last) };
+                            }
+                        }
+                        dots(a, c, gate, inputs.weight_hh, d_hidden, start, bias.is_none());
+                    }
+                }
+            };
 
             // The input's part of all gates, at all steps: by rows where the weights are packed,
             // else by units.
@@ -141,7 +166,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                 for gate in 0..n_sums {
                     c.clear();
                     c.extend(rows.iter().map(|row| row.gates.wrapping_add(gate * padded)));
-                    dots(&a, &c, gate, inputs.weight_hh, d_hidden, ptr::null(), true);
+                    recurrent_product(&a, &c, gate, None);
                 }
                 match cell {
                     Cell::RnnTanh => pass(Pass::RnnTanh),
@@ -150,11 +175,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                     Cell::GruAfter => {
                         c.clear();
                         c.extend(rows.iter().map(|row| row.recurrent));
-                        for &c in &c {
-                            // SAFETY: this thread's units past H.
-                            unsafe { c.wrapping_add(last).write_bytes(0, to - last) };
-                        }
-                        dots(&a, &c, 2, inputs.weight_hh, d_hidden, weights.bias_n.as_ptr(), false);
+                        recurrent_product(&a, &c, 2, Some(&weights.bias_n));
                         pass(Pass::GruAfter);
                     }
                     Cell::GruBefore => {
@@ -163,7 +184,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                         (a.clear(), c.clear());
                         a.extend(rows.iter().map(|row| row.recurrent.cast_const()));
                         c.extend(rows.iter().map(|row| row.gates.wrapping_add(2 * padded)));
-                        dots(&a, &c, 2, inputs.weight_hh, d_hidden, ptr::null(), true);
+                        recurrent_product(&a, &c, 2, None);
                         pass(Pass::GruBefore2);
                     }
                 }
@@ -183,97 +204,112 @@ impl<T: Dispatch> forward::Layer<'_, T> {
 }
 
 impl<T: Dispatch> backward::Layer<'_, T> {
-    /// Runs the only sequence. Gives the sums of its gates' gradients, `[G + 1, H]`, padded.
-    pub(super) fn thin<V: Kernels<T = T>>(&self, weights: Option<&Packed<T>>) -> Vec<T> {
-        let Sizes { cell, n_steps, d_input, d_hidden, padded, .. } = self.sizes;
+    /// Runs all sequences. Gives the sums of their gates' gradients, `[G + 1, H]`, padded.
+    pub(super) fn by_units<V: Kernels<T = T>>(&self, weights: &backward::Weights<T>) -> Vec<T> {
+        let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
         let width = self.sizes.gates();
-        let length = self.lengths[0];
+        let lstm = cell == Cell::Lstm;
         let state = |step: usize| {
-            padded_rows(&self.grad[step * d_hidden..(step + 1) * d_hidden], 1, d_hidden, padded)
+            let from = step * batch * d_hidden;
+            padded_rows(&self.grad[from..from + batch * d_hidden], batch, d_hidden, padded)
         };
         let mut hidden = state(n_steps);
-        let mut cells = if cell == Cell::Lstm { state(n_steps + 1) } else { Vec::new() };
+        let mut cells = if lstm { state(n_steps + 1) } else { Vec::new() };
         let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
         let mut bias = vec![T::ZERO; width + padded];
         let bias_at = Shared::of(&mut bias);
-        let mut reset = vec![T::ZERO; if cell == Cell::GruBefore { padded } else { 0 }];
+        let mut reset = vec![T::ZERO; if cell == Cell::GruBefore { batch * padded } else { 0 }];
         let reset = Shared::of(&mut reset);
 
         share(workers(&self.sizes), &|thread, n_threads, barrier| {
             let (from, to) = units::<V>(&self.sizes, thread, n_threads);
             let (first, last) = (from.min(d_hidden), to.min(d_hidden));
-            let axpys = |a: *const T, gate: usize, c: *mut T, add: bool| {
-                let w = part(self.inputs.weight_hh, gate * d_hidden * d_hidden, d_hidden * d_hidden);
-                // SAFETY: H values, H rows of H weights.
-                unsafe { V::axpys(&Axpys { a, k: d_hidden, w, n: d_hidden, c, from: first, to: last, add }) };
-            };
-            for s in 0..n_steps {
-                let t = self.sizes.step(n_steps - 1 - s);
-                let gates = self.gates.at(t * width, width);
-                let recurrent = match cell.gates() {
-                    3 => self.recurrent.at(t * padded, padded),
-                    _ => ptr::null_mut(),
-                };
-                if t >= length {
-                    if thread == 0 {
-                        // SAFETY: padded rows that nobody else touches.
+            let panels = from / (2 * V::LANES)..to.div_ceil(2 * V::LANES);
+            // `c (+)= Σ a · U` over some gates, of which the weights of the first are the `k`th group.
+            let product =
+                |a: &[*const T], c: &[*mut T], group: usize, add: bool| match weights.recurrent.get(group) {
+                    Some(b) => {
+                        let start = if add { Start::Add } else { Start::Zero };
+                        // SAFETY: rows of the group's gates and of H values, all padded.
                         unsafe {
-                            gates.write_bytes(0, width);
-                            if !recurrent.is_null() {
-                                recurrent.write_bytes(0, padded);
+                            V::product(&Product { a, c, b, panels: panels.clone(), columns: padded, start })
+                        }
+                    }
+                    None => {
+                        let groups = self.sizes.groups();
+                        let gate = groups[..group].iter().sum::<usize>();
+                        for (a, &c) in a.iter().zip(c) {
+                            for k in 0..groups[group] {
+                                let w = part(
+                                    self.inputs.weight_hh,
+                                    (gate + k) * d_hidden * d_hidden,
+                                    d_hidden * d_hidden,
+                                );
+                                let (a, add) = (a.wrapping_add(k * padded), add || k > 0);
+                                // SAFETY: H values, H rows of H weights.
+                                unsafe {
+                                    V::axpys(&Axpys {
+                                        a,
+                                        k: d_hidden,
+                                        w,
+                                        n: d_hidden,
+                                        c,
+                                        from: first,
+                                        to: last,
+                                        add,
+                                    })
+                                }
                             }
                         }
                     }
-                    continue;
-                }
-                let before = self.sizes.before(t, length);
-                let state_at = |t: usize| part(self.packed, t * d_hidden, d_hidden);
-                let row = BackwardRow {
-                    gates,
-                    recurrent,
-                    reset_grad: if cell == Cell::GruBefore { reset.at(0, padded) } else { ptr::null_mut() },
-                    hidden: match (cell.gates(), before) {
-                        (1, _) => state_at(t),
-                        (_, Some(before)) => state_at(before),
-                        (_, None) => part(self.inputs.hidden, 0, d_hidden),
-                    },
-                    cell: if cell == Cell::Lstm {
-                        self.cells.at(t * padded, padded)
-                    } else {
-                        ptr::null_mut()
-                    },
-                    cell_before: match (cell, before) {
-                        (Cell::Lstm, Some(before)) => self.cells.at(before * padded, padded).cast_const(),
-                        (Cell::Lstm, None) => part(self.cell_start, 0, padded),
-                        _ => ptr::null(),
-                    },
-                    output_grad: part(self.grad, t * d_hidden, d_hidden),
-                    hidden_grad: hidden.at(0, padded),
-                    cell_grad: if cell == Cell::Lstm { cells.at(0, padded) } else { ptr::null_mut() },
                 };
+            let (mut a, mut c) = (Vec::new(), Vec::new());
+            let mut rows = Vec::with_capacity(batch);
+            for s in 0..n_steps {
+                let t = self.sizes.step(n_steps - 1 - s);
+                (rows.clear(), a.clear(), c.clear());
+                for b in 0..batch {
+                    let at = t * batch + b;
+                    if t >= self.lengths[b] {
+                        self.clear(at, from, to);
+                        continue;
+                    }
+                    let mut row = self.row(t, b);
+                    row.hidden_grad = hidden.at(b * padded, padded);
+                    if lstm {
+                        row.cell_grad = cells.at(b * padded, padded);
+                    }
+                    if cell == Cell::GruBefore {
+                        row.reset_grad = reset.at(b * padded, padded);
+                    }
+                    a.push(row.gates.cast_const());
+                    c.push(row.hidden_grad);
+                    rows.push(row);
+                }
                 let pass = |pass: Pass| {
                     let (bias, bias_n) = (bias_at.at(0, width), bias_at.at(width, padded));
-                    let rows = &[row];
-                    // SAFETY: the row is of this layer's sizes.
+                    let rows = &rows[..];
+                    // SAFETY: the rows are of this layer's sizes.
                     unsafe { V::backward(&Backward { pass, d_hidden, padded, from, to, rows, bias, bias_n }) }
                 };
-                let gate = |k: usize| gates.wrapping_add(k * padded).cast_const();
                 match cell {
                     Cell::GruAfter => {
                         pass(Pass::GruAfter);
                         barrier.wait();
-                        axpys(gate(0), 0, row.hidden_grad, true);
-                        axpys(gate(1), 1, row.hidden_grad, true);
-                        axpys(recurrent, 2, row.hidden_grad, true);
+                        product(&a, &c, 0, true);
+                        a.clear();
+                        a.extend(rows.iter().map(|row| row.recurrent.cast_const()));
+                        product(&a, &c, 1, true);
                     }
                     Cell::GruBefore => {
                         pass(Pass::GruBefore1);
                         barrier.wait();
-                        axpys(gate(2), 2, row.reset_grad.cast_mut(), false);
+                        let new: Vec<_> = a.iter().map(|gates| gates.wrapping_add(2 * padded)).collect();
+                        let into: Vec<_> = rows.iter().map(|row| row.reset_grad.cast_mut()).collect();
+                        product(&new, &into, 1, false);
                         pass(Pass::GruBefore2);
                         barrier.wait();
-                        axpys(gate(0), 0, row.hidden_grad, true);
-                        axpys(gate(1), 1, row.hidden_grad, true);
+                        product(&a, &c, 0, true);
                     }
                     _ => {
                         pass(match cell {
@@ -282,26 +318,28 @@ impl<T: Dispatch> backward::Layer<'_, T> {
                             _ => Pass::Lstm,
                         });
                         barrier.wait();
-                        for k in 0..cell.gates() {
-                            axpys(gate(k), k, row.hidden_grad, k > 0);
-                        }
+                        product(&a, &c, 0, false);
                     }
                 }
             }
-            let Some(weights) = weights else { return };
+            let Some(b) = &weights.input else { return };
             barrier.wait();
-            let own = n_steps * thread / n_threads..n_steps * (thread + 1) / n_threads;
-            // Rows past the end have gradients of zero.
-            let a: Vec<_> = own.clone().map(|t| self.gates.at(t * width, width).cast_const()).collect();
-            let c: Vec<_> = own.map(|t| self.input.at(t * d_input, d_input)).collect();
+            let rows = n_steps * batch;
+            let own = rows * thread / n_threads..rows * (thread + 1) / n_threads;
+            // Rows past an end have gradients of zero.
+            let a: Vec<_> = own.clone().map(|row| self.gates.at(row * width, width).cast_const()).collect();
+            let c: Vec<_> = own.map(|row| self.input.at(row * d_input, d_input)).collect();
+            let panels = 0..b.panels();
             // SAFETY: rows of G·H and of D values.
-            unsafe {
-                V::product(&Product { a: &a, c: &c, b: weights, columns: d_input, start: Start::Zero });
-            }
+            unsafe { V::product(&Product { a: &a, c: &c, b, panels, columns: d_input, start: Start::Zero }) };
         });
-        for (state, to) in [(hidden, self.hidden), (cells, self.cell)].into_iter().take(cell.state_rows()) {
-            // SAFETY: two rows of H values.
-            unsafe { ptr::copy_nonoverlapping(state.at(0, padded), to.at(0, d_hidden), d_hidden) };
+        for b in 0..batch {
+            for (state, to) in [(hidden, self.hidden), (cells, self.cell)].into_iter().take(cell.state_rows())
+            {
+                let to = to.at(b * d_hidden, d_hidden);
+                // SAFETY: two rows of H values.
+                unsafe { ptr::copy_nonoverlapping(state.at(b * padded, padded), to, d_hidden) };
+            }
         }
         bias
     }

@@ -1,0 +1,407 @@
+use super::{DeviceArgs, print, print_json};
+use crate::backend::{DeviceInfo, Task, TrainBackend};
+use crate::config::{CellKind, IoMode, Kernel, Loss, ModelConfig, TrainConfig};
+use crate::data::{Batch, Input, Target};
+use crate::error::{Error, Result};
+use crate::kernel::{self, Cell, RecurrentBackend};
+use crate::model::{Model, Objective};
+use crate::recurrent::{Init, RecurrentStack, RecurrentStackConfig};
+use crate::train::{LearningRate, Optimizer, Trainee, clip_by_global_norm};
+use burn::nn::{GruConfig, LstmConfig, RnnConfig};
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Distribution, Int, Tensor, TensorData};
+use burn::train::Learner;
+use clap::{Args, ValueEnum};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+/// B, T, I, H, L of a `layer` row; `benches/peers.py` has the same.
+const LAYERS: [[usize; 5]; 5] = [
+    [32, 64, 256, 256, 2],
+    [64, 35, 200, 200, 2],
+    [1, 128, 128, 256, 1],
+    [128, 64, 64, 512, 1],
+    [20, 35, 650, 650, 2],
+];
+/// H, L of a `stream` row.
+const STREAMS: [[usize; 2]; 2] = [[256, 2], [512, 2]];
+/// V, E, H, L, B, T of an `lm` row.
+const LMS: [[usize; 6]; 2] = [[65, 128, 512, 2, 64, 128], [10_000, 200, 200, 2, 20, 20]];
+/// Runs that are not timed.
+const WARM: usize = 2;
+/// Timed runs of the implementations that ours is compared with, at most: they are slow.
+const AGAINST_REPS: usize = 3;
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// One JSON object a line instead of tables
+    #[arg(long)]
+    json: bool,
+    /// These cases alone
+    #[arg(long, value_enum)]
+    only: Option<Case>,
+    /// This cell alone
+    #[arg(long, value_enum)]
+    cell: Option<BenchCell>,
+    /// Timed runs of which a row tells the median; 20 times as many steps of a stream
+    #[arg(long, default_value = "7")]
+    reps: NonZeroUsize,
+    /// Threads of our own kernels [default: one a core]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Layers of these implementations as well, on the same backend
+    #[arg(long, value_enum, value_delimiter = ',')]
+    against: Vec<Implementation>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Case {
+    /// A stack over whole sequences: forward alone, and with its gradient
+    Layer,
+    /// A stack one step at a time, batch 1
+    Stream,
+    /// A training step of a language model, optimizer included
+    Lm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BenchCell {
+    Rnn,
+    Gru,
+    Lstm,
+}
+
+impl BenchCell {
+    /// As the rows have it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rnn => "RNN",
+            Self::Gru => "GRU",
+            Self::Lstm => "LSTM",
+        }
+    }
+
+    fn cell(self) -> Cell {
+        match self {
+            Self::Rnn => Cell::RnnTanh,
+            Self::Gru => Cell::GruAfter,
+            Self::Lstm => Cell::Lstm,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Implementation {
+    #[value(skip)]
+    RnnZoo,
+    /// Composed of the backend's own tensor operations
+    Reference,
+    /// burn-nn's layers, one after the other
+    BurnNn,
+}
+
+impl Implementation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RnnZoo => "rnn-zoo",
+            Self::Reference => "reference",
+            Self::BurnNn => "burn-nn",
+        }
+    }
+}
+
+pub fn run(args: BenchArgs) -> Result<()> {
+    if let Some(threads) = args.threads {
+        kernel::set_threads(threads.get());
+    }
+    let info = args.device.select()?;
+    let output = Output { json: args.json, keys: Vec::new() };
+    info.run(Bench { args, info: &info, output })
+}
+
+struct Bench<'a> {
+    args: BenchArgs,
+    info: &'a DeviceInfo,
+    output: Output,
+}
+
+impl Task for Bench<'_> {
+    type Output = Result<()>;
+
+    fn run<B: TrainBackend>(mut self, device: B::Device) -> Result<()> {
+        B::seed(&device, 0);
+        let reps = self.args.reps.get();
+        let product = matmul_gflops::<B::InnerBackend>(reps, &device)?;
+        self.output.row(Row(vec![
+            ("case", json!("machine")),
+            ("rnn_zoo", json!(env!("CARGO_PKG_VERSION"))),
+            ("burn", json!("0.21.0")),
+            ("backend", json!(self.info.backend.name())),
+            ("device", json!(self.info.name)),
+            ("threads", json!(kernel::threads())),
+            ("matmul_gflops", json!(product)),
+        ]))?;
+        let wanted = |case| self.args.only.is_none_or(|only| only == case);
+        let cells: Vec<BenchCell> = BenchCell::value_variants()
+            .iter()
+            .copied()
+            .filter(|&cell| self.args.cell.is_none_or(|only| only == cell))
+            .collect();
+        if wanted(Case::Layer) {
+            let ours = [(Implementation::RnnZoo, reps)];
+            let others = self.args.against.iter().map(|&other| (other, reps.min(AGAINST_REPS)));
+            let implementations: Vec<_> = ours.into_iter().chain(others).collect();
+            for &cell in &cells {
+                for shape in LAYERS {
+                    for &(implementation, reps) in &implementations {
+                        let row = layer::<B>(implementation, cell, shape, reps, product, &device)?;
+                        self.output.row(row)?;
+                    }
+                }
+            }
+        }
+        if wanted(Case::Stream) {
+            for &cell in &cells {
+                for shape in STREAMS {
+                    self.output.row(stream::<B::InnerBackend>(cell, shape, reps, &device)?)?;
+                }
+            }
+        }
+        if wanted(Case::Lm) && cells.contains(&BenchCell::Lstm) {
+            for shape in LMS {
+                self.output.row(lm::<B>(shape, reps, &device)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// GFLOP/s of a product of two 1024 × 1024 matrices.
+fn matmul_gflops<B: Backend>(reps: usize, device: &B::Device) -> Result<f64> {
+    const N: usize = 1024;
+    let [a, b]: [Tensor<B, 2>; 2] = std::array::from_fn(|_| normal([N, N], device));
+    let ms = median_ms::<B>(reps, WARM, device, || drop(a.clone().matmul(b.clone())))?;
+    Ok(2.0 * N.pow(3) as f64 / ms / 1e6)
+}
+
+fn layer<B: TrainBackend>(
+    implementation: Implementation,
+    cell: BenchCell,
+    [b, t, i, h, l]: [usize; 5],
+    reps: usize,
+    product: f64,
+    device: &B::Device,
+) -> Result<Row> {
+    let input: Tensor<B, 3> = normal([b, t, i], device);
+    let inner = input.clone().inner();
+    let forward = layers::<B::InnerBackend>(implementation, cell, [i, h, l], device);
+    let forward_ms = median_ms::<B>(reps, WARM, device, || drop(forward(inner.clone())))?;
+    let train = layers::<B>(implementation, cell, [i, h, l], device);
+    let train_ms = median_ms::<B>(reps, WARM, device, || drop(train(input.clone()).sum().backward()))?;
+    let widths: usize = (0..l).map(|k| if k == 0 { i + h } else { h + h }).sum();
+    let products = b * t * cell.cell().gates() * h * widths;
+    // A multiplication and an addition each, once forward and twice for the gradient.
+    let gflops = 6.0 * products as f64 / train_ms / 1e6;
+    Ok(Row(vec![
+        ("case", json!("layer")),
+        ("implementation", json!(implementation.name())),
+        ("cell", json!(cell.name())),
+        ("B", json!(b)),
+        ("T", json!(t)),
+        ("I", json!(i)),
+        ("H", json!(h)),
+        ("L", json!(l)),
+        ("forward_ms", json!(forward_ms)),
+        ("train_ms", json!(train_ms)),
+        ("train_gflops", json!(gflops)),
+        ("matmul_share", json!(gflops / product)),
+    ]))
+}
+
+/// From `[B, T, I]` to `[B, T, H]`.
+type Layers<B> = Box<dyn Fn(Tensor<B, 3>) -> Tensor<B, 3>>;
+
+fn layers<B: RecurrentBackend>(
+    implementation: Implementation,
+    cell: BenchCell,
+    [i, h, l]: [usize; 3],
+    device: &B::Device,
+) -> Layers<B> {
+    if implementation == Implementation::BurnNn {
+        let layers: Vec<_> =
+            (0..l).map(|k| burn_nn::<B>(cell, if k == 0 { i } else { h }, h, device)).collect();
+        return Box::new(move |input| layers.iter().fold(input, |flow, layer| layer(flow)));
+    }
+    let reference = implementation == Implementation::Reference;
+    let stack = stack::<B>(cell, [i, h, l], if reference { Kernel::Reference } else { Kernel::Auto }, device);
+    Box::new(move |input| stack.forward(input, None, None).output)
+}
+
+fn burn_nn<B: Backend>(cell: BenchCell, d_input: usize, d_hidden: usize, device: &B::Device) -> Layers<B> {
+    match cell {
+        BenchCell::Rnn => {
+            let layer = RnnConfig::new(d_input, d_hidden, true).init(device);
+            Box::new(move |input| layer.forward(input, None).0)
+        }
+        BenchCell::Gru => {
+            let layer = GruConfig::new(d_input, d_hidden, true).init(device);
+            Box::new(move |input| layer.forward(input, None))
+        }
+        BenchCell::Lstm => {
+            let layer = LstmConfig::new(d_input, d_hidden, true).init(device);
+            Box::new(move |input| layer.forward(input, None).0)
+        }
+    }
+}
+
+fn stack<B: RecurrentBackend>(
+    cell: BenchCell,
+    [i, h, l]: [usize; 3],
+    kernel: Kernel,
+    device: &B::Device,
+) -> RecurrentStack<B> {
+    RecurrentStackConfig { n_layers: l, kernel, ..RecurrentStackConfig::new(cell.cell(), i, h) }
+        .init(&mut Init::new(0), device)
+}
+
+fn stream<B: RecurrentBackend>(
+    cell: BenchCell,
+    [h, l]: [usize; 2],
+    reps: usize,
+    device: &B::Device,
+) -> Result<Row> {
+    let step = stepper(stack::<B>(cell, [h, h, l], Kernel::Auto, device), device);
+    let step_ms = median_ms::<B>(reps * 20, 20, device, step)?;
+    Ok(Row(vec![
+        ("case", json!("stream")),
+        ("implementation", json!(Implementation::RnnZoo.name())),
+        ("cell", json!(cell.name())),
+        ("H", json!(h)),
+        ("L", json!(l)),
+        ("step_ms", json!(step_ms)),
+    ]))
+}
+
+/// One step after another at batch 1, the state carried.
+fn stepper<B: RecurrentBackend>(stack: RecurrentStack<B>, device: &B::Device) -> impl FnMut() {
+    let input = normal([1, stack.config().d_input], device);
+    let mut state = stack.zero_state(1, device);
+    move || state = stack.step(input.clone(), state.clone()).1
+}
+
+fn lm<B: TrainBackend>([v, e, h, l, b, t]: [usize; 6], reps: usize, device: &B::Device) -> Result<Row> {
+    let model = ModelConfig {
+        vocabulary: Some(v),
+        d_embedding: Some(e),
+        n_layers: l,
+        d_output: Some(v),
+        ..ModelConfig::new(IoMode::ManyToMany, CellKind::Lstm, h)
+    };
+    let config = TrainConfig { clip: 1.0, lr: 1e-3, ..TrainConfig::default() };
+    let objective = Objective { loss: Loss::CrossEntropy, label_smoothing: 0.0 };
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    // Drawn on the host: backends do not check that a token is in the vocabulary.
+    let mut tokens = || -> Tensor<B, 2, Int> {
+        let tokens = (0..b * t).map(|_| rng.random_range(0..v as i64)).collect();
+        Tensor::from_data(TensorData::new(tokens, [b, t]), device)
+    };
+    let batch = Batch {
+        input: Input::Tokens(tokens()),
+        input_lengths: None,
+        target: Target::Classes(tokens()),
+        target_lengths: None,
+    };
+    // What a step of training does, through the same learner.
+    let mut learner = Learner::new(
+        Trainee::new(Model::<B>::new(&model, 0, device)?, objective),
+        OptimizerAdaptor::from(Optimizer::new(&config)),
+        LearningRate::new(&config, 1),
+    );
+    let step_ms = median_ms::<B>(reps, WARM, device, || {
+        learner.lr_step();
+        let mut output = learner.train_step(batch.clone());
+        clip_by_global_norm::<B, _>(&learner.model(), &mut output.grads, config.clip);
+        learner.optimizer_step(output.grads);
+    })?;
+    Ok(Row(vec![
+        ("case", json!("lm")),
+        ("implementation", json!(Implementation::RnnZoo.name())),
+        ("V", json!(v)),
+        ("E", json!(e)),
+        ("H", json!(h)),
+        ("L", json!(l)),
+        ("B", json!(b)),
+        ("T", json!(t)),
+        ("step_ms", json!(step_ms)),
+        ("tokens_per_s", json!((b * t) as f64 / step_ms * 1e3)),
+    ]))
+}
+
+fn normal<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Milliseconds that the median of `reps` runs takes, until the device has done it; `warm` others go before.
+fn median_ms<B: Backend>(reps: usize, warm: usize, device: &B::Device, mut run: impl FnMut()) -> Result<f64> {
+    let mut time = || {
+        let started = Instant::now();
+        run();
+        B::sync(device).map_err(|e| Error::Backend(format!("the device failed in a run: {e}")))?;
+        Ok(started.elapsed().as_secs_f64() * 1e3)
+    };
+    for _ in 0..warm {
+        time()?;
+    }
+    let mut times = (0..reps).map(|_| time()).collect::<Result<Vec<f64>>>()?;
+    times.sort_by(f64::total_cmp);
+    Ok((times[(reps - 1) / 2] + times[reps / 2]) / 2.0)
+}
+
+/// One case's numbers, in their order.
+struct Row(Vec<(&'static str, Value)>);
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// Prints rows as they come: whoever waits for them sees how far it is.
+struct Output {
+    json: bool,
+    /// The columns of the table so far.
+    keys: Vec<&'static str>,
+}
+
+impl Output {
+    fn row(&mut self, row: Row) -> Result<()> {
+        if self.json {
+            return print_json(&row);
+        }
+        let line = |cells: Vec<String>, keys: &[&str]| {
+            let cells = cells.iter().zip(keys).map(|(cell, key)| format!("{cell:>w$}", w = key.len().max(9)));
+            print(&cells.collect::<Vec<_>>().join("  "))
+        };
+        let keys: Vec<&str> = row.0.iter().map(|(key, _)| *key).collect();
+        if keys != self.keys {
+            if !self.keys.is_empty() {
+                print("")?;
+            }
+            line(keys.iter().map(|key| key.to_string()).collect(), &keys)?;
+            self.keys = keys;
+        }
+        let cell = |value: Value| match value {
+            Value::String(text) => text,
+            Value::Number(number) if number.is_f64() => format!("{:.3}", number.as_f64().unwrap_or(f64::NAN)),
+            other => other.to_string(),
+        };
+        line(row.0.into_iter().map(|(_, value)| cell(value)).collect(), &self.keys)
+    }
+}
