@@ -10,10 +10,12 @@
 pub mod composed;
 #[cfg(feature = "ndarray")]
 pub(crate) mod cpu;
+pub mod dense;
 
 mod autodiff;
 
 use crate::config::Kernel;
+use dense::DenseBackend;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use std::any::Any;
@@ -171,7 +173,7 @@ pub enum Saved<B: Backend> {
 /// A backend that runs recurrent layers: every one of burn's.
 ///
 /// The bodies are composed of the backend's own operations; an empty `impl` is enough.
-pub trait RecurrentBackend: Backend {
+pub trait RecurrentBackend: DenseBackend {
     /// Whether there is a fused kernel for `cell`: if not, the condition that is missing.
     fn fused(cell: Cell) -> Result<(), String> {
         let _ = cell;
@@ -216,16 +218,6 @@ mod ndarray;
 mod tch;
 
 #[cfg(feature = "wgpu")]
-mod cube {
-    use burn::tensor::backend::Backend;
-    use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
-
-    impl<R: CubeRuntime, F: FloatElement, I: IntElement, BT: BoolElement> super::RecurrentBackend
-        for CubeBackend<R, F, I, BT>
-    where
-        Self: Backend,
-    {
-    }
-
-    impl<B: burn_fusion::FusionBackend> super::RecurrentBackend for burn_fusion::Fusion<B> where Self: Backend {}
-}
+mod cube;
+#[cfg(feature = "wgpu")]
+impl<B: burn_fusion::FusionBackend> RecurrentBackend for burn_fusion::Fusion<B> where Self: Backend {}
