@@ -4,7 +4,7 @@
 //! | feature | backend | devices |
 //! |---|---|---|
 //! | `ndarray` | burn-ndarray | `cpu` |
-//! | `wgpu` | burn-wgpu with fusion | `gpu:0`, …; `cpu` is a software device |
+//! | `wgpu` | burn-wgpu | `gpu:0`, …; `cpu` is a software device |
 //! | `tch` | LibTorch | `cuda:0`, …, `mps`, `cpu` |
 
 #[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "tch")))]

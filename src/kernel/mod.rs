@@ -15,9 +15,9 @@ pub mod dense;
 mod autodiff;
 
 use crate::config::Kernel;
-use dense::DenseBackend;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use dense::DenseBackend;
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

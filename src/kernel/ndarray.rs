@@ -90,8 +90,10 @@ impl Type {
     }
 }
 
-trait Element: Dispatch {
+/// A float that burn-ndarray's tensors and the kernels have in common.
+pub(super) trait Element: Dispatch {
     fn view(tensor: &NdArrayTensor) -> ArrayView<'_, Self, IxDyn>;
+    fn array(tensor: NdArrayTensor) -> SharedArray<Self>;
     fn tensor(array: SharedArray<Self>) -> NdArrayTensor;
 }
 
@@ -101,6 +103,13 @@ macro_rules! element {
             fn view(tensor: &NdArrayTensor) -> ArrayView<'_, Self, IxDyn> {
                 match tensor {
                     NdArrayTensor::$kind(storage) => storage.view(),
+                    other => panic!("a layer's tensors are of one type, not {other:?}"),
+                }
+            }
+
+            fn array(tensor: NdArrayTensor) -> SharedArray<Self> {
+                match tensor {
+                    NdArrayTensor::$kind(storage) => storage.into_owned(),
                     other => panic!("a layer's tensors are of one type, not {other:?}"),
                 }
             }
@@ -115,14 +124,18 @@ macro_rules! element {
 element!(f32, F32);
 element!(f64, F64);
 
-fn primitive<B: Backend<FloatTensorPrimitive = NdArrayTensor>, const D: usize>(
+pub(super) fn primitive<B: Backend<FloatTensorPrimitive = NdArrayTensor>, const D: usize>(
     tensor: &Tensor<B, D>,
 ) -> NdArrayTensor {
     tensor.clone().into_primitive().tensor()
 }
 
 fn values<T: Element>(tensor: &NdArrayTensor) -> Cow<'_, [T]> {
-    let view = T::view(tensor);
+    contiguous(T::view(tensor))
+}
+
+/// Values in row-major order.
+pub(super) fn contiguous<T: Element>(view: ArrayView<'_, T, IxDyn>) -> Cow<'_, [T]> {
     match view.to_slice() {
         Some(slice) => Cow::Borrowed(slice),
         None => {
@@ -139,7 +152,7 @@ fn values<T: Element>(tensor: &NdArrayTensor) -> Cow<'_, [T]> {
     }
 }
 
-fn tensor<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element, const D: usize>(
+pub(super) fn tensor<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element, const D: usize>(
     values: Vec<T>,
     shape: [usize; D],
 ) -> Tensor<B, D> {

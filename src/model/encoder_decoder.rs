@@ -1,7 +1,7 @@
 //! One stack reads a sequence, a second one writes another
 //! ([Sutskever et al. 2014](https://arxiv.org/abs/1409.3215), [Cho et al. 2014](https://arxiv.org/abs/1406.1078)).
 
-use super::{Prediction, d_features, embed, embedding, input_embedding, linear, stack_config};
+use super::{Prediction, d_features, embed, embedding, input_embedding, linear, project, stack_config};
 use crate::config::ModelConfig;
 use crate::data::Input;
 use crate::error::{Error, Result};
@@ -90,7 +90,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
             start
         };
         let run = self.decoder.forward(self.target_embedding.forward(given), None, Some(state));
-        self.head.forward(self.dropout.forward(run.output))
+        project(&self.head, self.dropout.forward(run.output))
     }
 
     /// Writes greedily, at most `n_steps` tokens; a sequence's length counts its [`END`], where it
@@ -110,7 +110,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
             let step = self.target_embedding.forward(token).squeeze_dim(1);
             let (hidden, new) = self.decoder.step(step, state);
             state = new;
-            let output = self.head.forward(self.dropout.forward(hidden));
+            let output = project(&self.head, self.dropout.forward(hidden));
             token = output.clone().argmax(1);
             outputs.push(output);
             let tokens =
@@ -134,7 +134,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
                 let [rows, batch, d] = part.dims();
                 let pairs =
                     part.reshape([rows / 2, 2, batch, d]).swap_dims(1, 2).reshape([rows / 2, batch, 2 * d]);
-                linear.forward(pairs).tanh()
+                project(linear, pairs).tanh()
             }
         };
         let start = RecurrentState {

@@ -2,7 +2,8 @@
 
 use crate::config::Loss;
 use crate::data::{Target, padding};
-use burn::tensor::activation::{log_softmax, softmax};
+use crate::kernel::dense::DenseBackend;
+use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
@@ -26,7 +27,7 @@ impl Objective {
     /// # Panics
     /// If the loss and the target do not go together: cross entropy and softmax-MSE take classes,
     /// MSE takes features.
-    pub fn loss<B: Backend>(
+    pub fn loss<B: DenseBackend>(
         &self,
         output: Tensor<B, 3>,
         target: &Target<B>,
@@ -36,15 +37,7 @@ impl Objective {
         let device = output.device();
         let each: Tensor<B, 2> = match (self.loss, target) {
             (Loss::CrossEntropy, Target::Classes(classes)) => {
-                let log = log_softmax(output, 2);
-                let truth: Tensor<B, 2> =
-                    log.clone().gather(2, classes.clone().unsqueeze_dim::<3>(2)).squeeze_dim::<2>(2).neg();
-                if self.label_smoothing > 0.0 {
-                    let all: Tensor<B, 2> = log.mean_dim(2).squeeze_dim::<2>(2).neg();
-                    truth * (1.0 - self.label_smoothing) + all * self.label_smoothing
-                } else {
-                    truth
-                }
+                B::cross_entropy(output, classes.clone(), self.label_smoothing)
             }
             (Loss::SoftmaxMse, Target::Classes(classes)) => {
                 let truth = one_hot(classes.clone(), d_output);

@@ -217,6 +217,11 @@ fn linear<B: Backend>(
     }
 }
 
+/// `x W + b` over the last axis: `[.., D]` to `[.., O]`.
+fn project<B: RecurrentBackend, const N: usize>(linear: &Linear<B>, input: Tensor<B, N>) -> Tensor<B, N> {
+    B::affine(input, linear.weight.val(), linear.bias.as_ref().map(Param::val))
+}
+
 /// Tokens through the embedding, features as they are: `[B, T, D]`.
 fn embed<B: Backend>(embedding: Option<&Embedding<B>>, input: Input<B>) -> Tensor<B, 3> {
     match (embedding, input) {

@@ -1,8 +1,9 @@
 //! One vector of a sequence, from its valid steps alone.
 
-use super::linear;
+use super::{linear, project};
 use crate::config::Pooling;
 use crate::data::padding;
+use crate::kernel::RecurrentBackend;
 use crate::recurrent::Init;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -18,14 +19,14 @@ pub struct AttentionPooling<B: Backend> {
     score: Linear<B>,
 }
 
-impl<B: Backend> AttentionPooling<B> {
+impl<B: RecurrentBackend> AttentionPooling<B> {
     pub(super) fn new(d: usize, init: &mut Init, device: &B::Device) -> Self {
         Self { hidden: linear(d, d, true, init, device), score: linear(d, 1, false, init, device) }
     }
 
     /// `[B, T, O]` and what of it is padding to weights `[B, T, 1]` that sum to one.
     pub fn weights(&self, steps: Tensor<B, 3>, padding: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
-        let mut scores = self.score.forward(self.hidden.forward(steps).tanh());
+        let mut scores = project(&self.score, project(&self.hidden, steps).tanh());
         if let Some(padding) = padding {
             scores = scores.mask_fill(padding.unsqueeze_dim(2), f32::MIN);
         }
@@ -34,7 +35,7 @@ impl<B: Backend> AttentionPooling<B> {
 }
 
 /// `[B, T, O]` to `[B, O]`; [`Pooling::Last`] is the stack's own final state and not made here.
-pub(super) fn pool<B: Backend>(
+pub(super) fn pool<B: RecurrentBackend>(
     pooling: Pooling,
     attention: Option<&AttentionPooling<B>>,
     steps: Tensor<B, 3>,

@@ -1,7 +1,7 @@
 //! One stack between an input and a head, in every mode that needs no second stack.
 
 use super::pooling::{AttentionPooling, pool};
-use super::{Prediction, d_features, embed, input_embedding, linear, stack_config};
+use super::{Prediction, d_features, embed, input_embedding, linear, project, stack_config};
 use crate::config::{Feedback, IoMode, ModelConfig, OutputActivation, Pooling};
 use crate::data::{Input, Target};
 use crate::error::Result;
@@ -146,7 +146,7 @@ impl<B: RecurrentBackend> SequenceModel<B> {
     fn write(&self, features: Tensor<B, 3>) -> Tensor<B, 3> {
         let features = self.dropout.forward(features);
         let output = match &self.head {
-            Some(head) => head.forward(features),
+            Some(head) => project(head, features),
             None => features,
         };
         match self.config.output_activation {

@@ -1,5 +1,6 @@
 //! All gradients together, held to one norm ([Pascanu et al. 2013](https://arxiv.org/abs/1211.5063)).
 
+use crate::kernel::dense::DenseBackend;
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
@@ -8,7 +9,7 @@ use burn::tensor::{ElementConversion, Tensor};
 /// Scales `grads` down so that their L2 norm, taken over all parameters at once, is at most
 /// `max_norm`; 0 leaves them. Gives the norm they had, to be checked: it is not finite where a
 /// gradient is not.
-pub fn clip_by_global_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
+pub fn clip_by_global_norm<B: AutodiffBackend<InnerBackend: DenseBackend>, M: AutodiffModule<B>>(
     module: &M,
     grads: &mut GradientsParams,
     max_norm: f64,
@@ -27,10 +28,10 @@ struct Squares<'a, B: AutodiffBackend> {
     sum: Option<Tensor<B::InnerBackend, 1>>,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Squares<'_, B> {
+impl<B: AutodiffBackend<InnerBackend: DenseBackend>> ModuleVisitor<B> for Squares<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(grad) = self.grads.get::<B::InnerBackend, D>(param.id) {
-            let square = grad.square().sum();
+            let square = B::InnerBackend::sum_of_squares(grad);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + square,
                 None => square,
@@ -44,10 +45,10 @@ struct Scale<'a> {
     factor: f64,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Scale<'_> {
+impl<B: AutodiffBackend<InnerBackend: DenseBackend>> ModuleVisitor<B> for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(grad) = self.grads.remove::<B::InnerBackend, D>(param.id) {
-            self.grads.register(param.id, grad * self.factor);
+            self.grads.register(param.id, B::InnerBackend::scale(grad, self.factor));
         }
     }
 }

@@ -10,7 +10,7 @@ mod strategy;
 
 pub use clip::clip_by_global_norm;
 pub use learner::{StepLoss, StepMetric, StepReport, StepScore, Trainee};
-pub use optimizer::{Optimizer, OptimizerState};
+pub use optimizer::{AdamRule, Optimizer, OptimizerState};
 pub use progress::Progress;
 pub use schedule::LearningRate;
 pub use score::{Score, Tally, score};

@@ -1,11 +1,12 @@
 //! burn's update rules behind one type, so that the learner is built once.
 
 use crate::config::{OptimizerKind, TrainConfig};
+use crate::kernel::dense::{AdamStep, DenseBackend};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, RmsProp, RmsPropConfig, RmsPropState, Sgd,
-    SgdConfig, SgdState, SimpleOptimizer,
+    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, RmsProp,
+    RmsPropConfig, RmsPropState, Sgd, SgdConfig, SgdState, SimpleOptimizer,
 };
 use burn::record::Record;
 use burn::tensor::Tensor;
@@ -15,13 +16,69 @@ use burn::tensor::backend::Backend;
 #[derive(Clone)]
 pub enum Optimizer<B: Backend> {
     /// Adam with decoupled weight decay.
-    AdamW(AdamW),
+    AdamW(AdamW, AdamRule),
     /// Adam.
-    Adam(Adam),
+    Adam(Adam, AdamRule),
     /// Stochastic gradient descent.
     Sgd(Sgd<B>),
     /// RMSprop.
     RmsProp(RmsProp),
+}
+
+/// The numbers of [`Optimizer::AdamW`] or [`Optimizer::Adam`], for a backend that takes the step in
+/// one pass.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamRule {
+    decoupled: bool,
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+    decay: f32,
+}
+
+impl AdamRule {
+    fn step<B: DenseBackend, const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<B, D>,
+        grad: Tensor<B, D>,
+        state: Option<AdaptiveMomentumState<B, D>>,
+    ) -> (Tensor<B, D>, AdaptiveMomentumState<B, D>) {
+        let (time, moments) = match state {
+            Some(state) => (state.time + 1, Some([state.moment_1, state.moment_2])),
+            None => (1, None),
+        };
+        let (tensor, [moment_1, moment_2]) = B::adam(&self.numbers(lr, time), tensor, grad, moments);
+        (tensor, AdaptiveMomentumState::new(time, moment_1, moment_2))
+    }
+
+    /// As burn has them, which rounds them to f32.
+    fn numbers(&self, lr: f64, time: usize) -> AdamStep {
+        let [beta_1, beta_2] = [self.beta_1, self.beta_2];
+        let [bias_1, bias_2] = [beta_1, beta_2].map(|beta| 1.0 - beta.powi(time as i32));
+        let decay = f64::from(self.decay);
+        let shared = AdamStep {
+            coupled_decay: 0.0,
+            keep: 1.0 - lr * decay,
+            first: [beta_1, 1.0 - beta_1].map(f64::from),
+            second: [beta_2, 1.0 - beta_2].map(f64::from),
+            rate: lr / f64::from(bias_1),
+            correction: 1.0 / f64::from(bias_2),
+            epsilon: self.epsilon.into(),
+        };
+        if self.decoupled {
+            return shared;
+        }
+        let root = bias_2.sqrt();
+        AdamStep {
+            coupled_decay: decay,
+            keep: 1.0,
+            rate: lr * f64::from(root / bias_1),
+            correction: 1.0,
+            epsilon: (self.epsilon * root).into(),
+            ..shared
+        }
+    }
 }
 
 /// What a rule remembers of one parameter.
@@ -46,23 +103,27 @@ impl<B: Backend> Optimizer<B> {
             _ => 0.0,
         }) as f32;
         let coupled = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
+        // As PyTorch has it.
+        let epsilon = 1e-8;
+        let rule = |decoupled| AdamRule { decoupled, beta_1, beta_2, epsilon, decay };
         match config.optimizer {
-            // ε as PyTorch has it.
             OptimizerKind::Adamw => Self::AdamW(
                 AdamWConfig::new()
                     .with_beta_1(beta_1)
                     .with_beta_2(beta_2)
-                    .with_epsilon(1e-8)
+                    .with_epsilon(epsilon)
                     .with_weight_decay(decay)
                     .build(),
+                rule(true),
             ),
             OptimizerKind::Adam => Self::Adam(
                 AdamConfig::new()
                     .with_beta_1(beta_1)
                     .with_beta_2(beta_2)
-                    .with_epsilon(1e-8)
+                    .with_epsilon(epsilon)
                     .with_weight_decay(coupled)
                     .build(),
+                rule(false),
             ),
             OptimizerKind::Sgd => {
                 let momentum = (config.momentum > 0.0).then(|| {
@@ -76,7 +137,7 @@ impl<B: Backend> Optimizer<B> {
             OptimizerKind::Rmsprop => Self::RmsProp(
                 RmsPropConfig::new()
                     .with_alpha(0.99)
-                    .with_epsilon(1e-8)
+                    .with_epsilon(epsilon)
                     .with_momentum(config.momentum as f32)
                     .with_weight_decay(coupled)
                     .build(),
@@ -85,7 +146,7 @@ impl<B: Backend> Optimizer<B> {
     }
 }
 
-impl<B: Backend> SimpleOptimizer<B> for Optimizer<B> {
+impl<B: DenseBackend> SimpleOptimizer<B> for Optimizer<B> {
     type State<const D: usize> = OptimizerState<B, D>;
 
     fn step<const D: usize>(
@@ -95,19 +156,31 @@ impl<B: Backend> SimpleOptimizer<B> for Optimizer<B> {
         grad: Tensor<B, D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<B, D>, Option<Self::State<D>>) {
-        macro_rules! step {
-            ($kind:ident, $rule:expr) => {{
-                let state = state.map(|state| match state {
+        macro_rules! state {
+            ($kind:ident) => {
+                state.map(|state| match state {
                     OptimizerState::$kind(state) => state,
                     _ => panic!("the optimizer's state is of another rule"),
-                });
-                let (tensor, state) = $rule.step(lr, tensor, grad, state);
+                })
+            };
+        }
+        macro_rules! step {
+            ($kind:ident, $rule:expr) => {{
+                let (tensor, state) = $rule.step(lr, tensor, grad, state!($kind));
                 (tensor, state.map(OptimizerState::$kind))
             }};
         }
         match self {
-            Self::AdamW(rule) => step!(AdamW, rule),
-            Self::Adam(rule) => step!(Adam, rule),
+            Self::AdamW(_, rule) if B::FUSED => {
+                let (tensor, momentum) = rule.step(lr, tensor, grad, state!(AdamW).map(|s| s.momentum));
+                (tensor, Some(OptimizerState::AdamW(AdamWState::new(momentum))))
+            }
+            Self::Adam(_, rule) if B::FUSED => {
+                let (tensor, momentum) = rule.step(lr, tensor, grad, state!(Adam).map(|s| s.momentum));
+                (tensor, Some(OptimizerState::Adam(AdamState::new(momentum))))
+            }
+            Self::AdamW(rule, _) => step!(AdamW, rule),
+            Self::Adam(rule, _) => step!(Adam, rule),
             Self::Sgd(rule) => step!(Sgd, rule),
             Self::RmsProp(rule) => step!(RmsProp, rule),
         }
@@ -129,14 +202,14 @@ mod tests {
     use burn::backend::Flex;
 
     /// Where three steps lead.
-    fn three_steps(config: &TrainConfig) -> Vec<f32> {
+    fn three_steps<B: DenseBackend>(config: &TrainConfig) -> Vec<f32> {
         let device = Default::default();
-        let rule = Optimizer::<Flex>::new(config);
-        let mut weights = Tensor::<Flex, 1>::from_floats([0.5, -1.5, 2.0, 0.0], &device);
+        let rule = Optimizer::<B>::new(config);
+        let mut weights = Tensor::<B, 1>::from_floats([0.5, -1.5, 2.0, 0.0], &device);
         let mut state = None;
         // The fourth weight's gradients are as small as ε: they show where it stands.
         for grad in [[0.1, -0.4, 3.0, 1e-8], [-0.3, -0.2, 1.0, 2e-8], [0.5, 0.7, -2.5, -1e-8]] {
-            let grad = Tensor::<Flex, 1>::from_floats(grad, &device);
+            let grad = Tensor::<B, 1>::from_floats(grad, &device);
             (weights, state) = rule.step(0.01, weights, grad, state);
         }
         weights.into_data().to_vec().expect("floats")
@@ -206,9 +279,14 @@ mod tests {
                 [0.250954938, -1.14638259, 1.69787622, 0.0659495591],
             ),
         ] {
-            let got = three_steps(&config);
-            let close = |(g, e): (&f32, &f64)| (f64::from(*g) - e).abs() <= 1e-5 * e.abs();
-            assert!(got.iter().zip(&expected).all(close), "{call}: got {got:?}, expected {expected:?}");
+            for got in [
+                three_steps::<Flex>(&config),
+                #[cfg(feature = "ndarray")]
+                three_steps::<burn_ndarray::NdArray>(&config),
+            ] {
+                let close = |(g, e): (&f32, &f64)| (f64::from(*g) - e).abs() <= 1e-5 * e.abs();
+                assert!(got.iter().zip(&expected).all(close), "{call}: got {got:?}, expected {expected:?}");
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Memory that several threads write to, each in its own part.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 /// Values that are written before they are read.
@@ -49,6 +50,42 @@ impl<T> Shared<T> {
     pub fn at(&self, from: usize, n: usize) -> *mut T {
         debug_assert!(from + n <= self.n, "{from} + {n} of {}", self.n);
         self.at.wrapping_add(from)
+    }
+}
+
+/// Values that become others, one by one: in their own place or in another.
+pub struct Change<'a, T> {
+    from: Shared<T>,
+    to: Shared<T>,
+    borrowed: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T: Copy> Change<'a, T> {
+    pub fn in_place(values: &'a mut [T]) -> Self {
+        let place = Shared::of(values);
+        Self { from: place, to: place, borrowed: PhantomData }
+    }
+
+    pub fn into(values: &'a [T], buffer: &'a mut Buffer<T>) -> Self {
+        let (from, to) = (Shared { at: values.as_ptr().cast_mut(), n: values.len() }, buffer.shared());
+        assert_eq!(from.n, to.n, "values change one by one");
+        Self { from, to, borrowed: PhantomData }
+    }
+
+    pub fn len(&self) -> usize {
+        self.to.n
+    }
+
+    /// Where `n` values from `start` on are read.
+    #[inline(always)]
+    pub fn from(&self, start: usize, n: usize) -> *const T {
+        self.from.at(start, n)
+    }
+
+    /// Where they are written.
+    #[inline(always)]
+    pub fn to(&self, start: usize, n: usize) -> *mut T {
+        self.to.at(start, n)
     }
 }
 

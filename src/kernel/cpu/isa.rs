@@ -18,6 +18,14 @@ pub trait Kernels: Vector + 'static {
     unsafe fn axpys(p: &Axpys<Self::T>);
     unsafe fn forward(p: &Forward<Self::T>);
     unsafe fn backward(p: &Backward<Self::T>);
+    unsafe fn run<L: Loop<Self::T>>(p: &L);
+}
+
+/// An innermost loop that is written down elsewhere.
+pub trait Loop<T> {
+    /// # Safety
+    /// The processor has the vector's instruction set, and all pointers are valid as the struct says.
+    unsafe fn run<V: Vector<T = T>>(&self);
 }
 
 macro_rules! kernels {
@@ -55,6 +63,13 @@ macro_rules! kernels {
                 $(#[target_feature(enable = $feature)])?
                 unsafe fn with_features(p: &Backward<<$v as Vector>::T>) {
                     unsafe { crate::kernel::cpu::gates::backward::<$v>(p) }
+                }
+                unsafe { with_features(p) }
+            }
+            unsafe fn run<L: Loop<Self::T>>(p: &L) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn with_features<L: Loop<<$v as Vector>::T>>(p: &L) {
+                    unsafe { p.run::<$v>() }
                 }
                 unsafe { with_features(p) }
             }
@@ -120,6 +135,11 @@ pub trait Job<T> {
 pub trait Dispatch: Float {
     /// Runs `job` with the vectors of `isa`, which must be one of [`Isa::all`].
     fn dispatch<J: Job<Self>>(isa: Isa, job: J) -> J::Output;
+    /// Runs an innermost loop likewise.
+    ///
+    /// # Safety
+    /// Its pointers are valid.
+    unsafe fn run<L: Loop<Self>>(isa: Isa, p: &L);
     /// `dst += lhs · rhs` with `dst [m, n]`, `lhs [m, k]`, `rhs [k, n]`, strides by row and column.
     ///
     /// # Safety
@@ -143,6 +163,18 @@ macro_rules! dispatch {
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx512 => job.run::<super::simd::x86::$avx512>(),
                     _ => job.run::<$portable>(),
+                }
+            }
+
+            unsafe fn run<L: Loop<Self>>(isa: Isa, p: &L) {
+                unsafe {
+                    match isa {
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Avx2 => super::simd::x86::$avx2::run(p),
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Avx512 => super::simd::x86::$avx512::run(p),
+                        _ => <$portable>::run(p),
+                    }
                 }
             }
 

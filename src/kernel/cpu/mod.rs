@@ -6,6 +6,8 @@
 //! * Each thread has batch rows of its own for the whole time loop: nobody waits for anybody.
 //!   Few sequences with many weights share out the
 //!   hidden units instead ([`units`]).
+//! * Beside the recurrence: products of whole matrices ([`matrix`]), cross entropy ([`classes`]) and
+//!   what an optimizer does to every weight ([`update`]).
 //! * AVX-512, AVX2 or portable vectors are picked at run time ([`isa`]).
 //!
 //! # What is kept for the gradient
@@ -13,25 +15,33 @@
 //! recurrent part of n (H); RNN: nothing but the output. The gates' gradients overwrite the gates.
 //!
 //! # Safety
-//! [`Inputs::check`] establishes every size once, at the entrance. Below it pointers are made by
+//! [`Inputs::check`], or a function's own, establishes every size once, at the entrance. Below it pointers are made by
 //! [`Shared::at`](buffer::Shared::at) and [`buffer::part`], which a debug build checks.
 
 mod backward;
 mod buffer;
+mod classes;
 mod forward;
 mod gates;
 mod isa;
+mod matrix;
 mod product;
 mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
 mod units;
+mod update;
 
 pub use backward::backward;
+pub use buffer::{Buffer, Change};
+pub use classes::{Norm, Targets, cross_entropy, cross_entropy_gradient};
 pub use forward::{Kept, forward};
 pub use isa::Dispatch;
+pub use matrix::{Matrix, column_sums, product};
 pub use simd::Float;
+pub use team::Crew;
+pub use update::{adam, scale, sum_of_squares};
 
 use super::{Cell, Sequence, threads};
 use isa::Isa;

@@ -15,6 +15,7 @@ pub trait Float:
     + std::ops::Add<Output = Self>
     + std::ops::Mul<Output = Self>
     + std::ops::AddAssign
+    + Into<f64>
     + 'static
 {
     /// 0
@@ -110,11 +111,13 @@ pub trait Vector: Copy {
     unsafe fn or_where_not_positive(self, test: Self, o: Self) -> Self;
     /// 2^n for `self` = [`Float::ROUND`] + n.
     unsafe fn pow2(self) -> Self;
+    unsafe fn sqrt(self) -> Self;
     unsafe fn sum(self) -> Self::T;
 }
 
+/// `x` in every lane.
 #[inline(always)]
-unsafe fn constant<V: Vector>(x: f64) -> V {
+pub unsafe fn constant<V: Vector>(x: f64) -> V {
     unsafe { V::splat(V::T::from_f64(x)) }
 }
 
@@ -136,6 +139,16 @@ unsafe fn exp_parts<V: Vector>(x: V) -> (V, V) {
         }
         let scale = shifted.pow2();
         (scale, p.mul(r).mul(scale))
+    }
+}
+
+/// `e^x`, x at most [`Float::EXP_MAX`]; what is as far below zero gives the least that there is.
+#[inline(always)]
+pub unsafe fn exp<V: Vector>(x: V) -> V {
+    unsafe {
+        let least = V::splat(V::T::ZERO).sub(V::splat(V::T::EXP_MAX));
+        let (scale, rest) = exp_parts(x.max(least));
+        scale.add(rest)
     }
 }
 
@@ -257,6 +270,10 @@ macro_rules! portable {
                 }))
             }
             #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                Self(self.0.map(<$t>::sqrt))
+            }
+            #[inline(always)]
             unsafe fn sum(self) -> $t {
                 self.0.iter().sum()
             }
@@ -293,7 +310,7 @@ pub mod x86 {
         ($name:ident, $v:ty, $t:ty, $lanes:literal, $keep:ident, $shift:ident, $plus:ident, $set:ident,
          $mantissa:literal, $bias:literal, [$load:ident, $store:ident, $load_part:ident, $store_part:ident,
          $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $min:ident, $max:ident,
-         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident]) => {
+         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sqrt:ident]) => {
             /// 256 bits.
             #[derive(Clone, Copy, Debug)]
             pub struct $name($v);
@@ -366,6 +383,10 @@ pub mod x86 {
                     }
                 }
                 #[inline(always)]
+                unsafe fn sqrt(self) -> Self {
+                    Self(unsafe { $sqrt(self.0) })
+                }
+                #[inline(always)]
                 unsafe fn sum(self) -> $t {
                     let mut all = [0.0; $lanes];
                     unsafe { $store(all.as_mut_ptr(), self.0) };
@@ -407,7 +428,8 @@ pub mod x86 {
             _mm256_cmp_ps,
             _mm256_blendv_ps,
             _mm256_castps_si256,
-            _mm256_castsi256_ps
+            _mm256_castsi256_ps,
+            _mm256_sqrt_ps
         ]
     );
     avx2!(
@@ -437,7 +459,8 @@ pub mod x86 {
             _mm256_cmp_pd,
             _mm256_blendv_pd,
             _mm256_castpd_si256,
-            _mm256_castsi256_pd
+            _mm256_castsi256_pd,
+            _mm256_sqrt_pd
         ]
     );
 
@@ -445,7 +468,7 @@ pub mod x86 {
         ($name:ident, $v:ty, $t:ty, $lanes:literal, $mask:ty, $shift:ident, $plus:ident, $set:ident,
          $mantissa:literal, $bias:literal, [$load:ident, $store:ident, $load_part:ident, $store_part:ident,
          $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $min:ident, $max:ident,
-         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sum:ident]) => {
+         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sqrt:ident, $sum:ident]) => {
             /// 512 bits.
             #[derive(Clone, Copy, Debug)]
             pub struct $name($v);
@@ -517,6 +540,10 @@ pub mod x86 {
                     }
                 }
                 #[inline(always)]
+                unsafe fn sqrt(self) -> Self {
+                    Self(unsafe { $sqrt(self.0) })
+                }
+                #[inline(always)]
                 unsafe fn sum(self) -> $t {
                     unsafe { $sum(self.0) }
                 }
@@ -552,6 +579,7 @@ pub mod x86 {
             _mm512_mask_blend_ps,
             _mm512_castps_si512,
             _mm512_castsi512_ps,
+            _mm512_sqrt_ps,
             _mm512_reduce_add_ps
         ]
     );
@@ -583,6 +611,7 @@ pub mod x86 {
             _mm512_mask_blend_pd,
             _mm512_castpd_si512,
             _mm512_castsi512_pd,
+            _mm512_sqrt_pd,
             _mm512_reduce_add_pd
         ]
     );

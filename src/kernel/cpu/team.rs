@@ -1,7 +1,10 @@
 //! Threads that wait for work a moment before they sleep: a recurrence has a few microseconds of
 //! it at a time.
 
+use super::isa::Isa;
+use crate::kernel::threads;
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +52,41 @@ pub fn each(n: usize, work: &(dyn Fn(usize) + Sync)) {
     if !try_together(n, work) {
         (0..n).for_each(work);
     }
+}
+
+/// Who does a piece of work, which changes nothing but rounding and the time it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Crew {
+    pub(super) isa: Isa,
+    /// None: as many as the work is worth.
+    threads: Option<usize>,
+}
+
+impl Default for Crew {
+    /// The best there is.
+    fn default() -> Self {
+        Self { isa: Isa::best(), threads: None }
+    }
+}
+
+impl Crew {
+    /// How many threads, where each should have `least` of the work.
+    pub fn threads(&self, work: usize, least: usize) -> usize {
+        self.threads.unwrap_or_else(|| threads().min(work / least).max(1))
+    }
+
+    /// Several: every instruction set with 1 to 5 threads.
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = Self> {
+        Isa::all().into_iter().flat_map(|isa| (1..=5).map(move |n| Self { isa, threads: Some(n) }))
+    }
+}
+
+/// The `k`th of `parts` even parts of `0..n`, cut at multiples of `grain`.
+pub fn share(n: usize, grain: usize, parts: usize, k: usize) -> Range<usize> {
+    let grains = n.div_ceil(grain);
+    let cut = |k: usize| (grains * k / parts * grain).min(n);
+    cut(k)..cut(k + 1)
 }
 
 /// Waits until `ready`: a moment at full speed, then politely.
