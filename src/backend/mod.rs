@@ -275,10 +275,13 @@ pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         static ONCE: std::sync::Once = std::sync::Once::new();
-        // SAFETY: it sets two numbers of the allocator, which guards them itself.
+        // SAFETY: two numbers of the allocator; a thread that allocates meanwhile sees either.
         ONCE.call_once(|| unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+            // Older versions take no more than 32 MiB. The second call alone would do harm.
+            let set = |bytes| libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) != 0;
+            if set(1 << 30) || set(32 << 20) {
+                libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+            }
         });
     }
 }

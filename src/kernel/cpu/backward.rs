@@ -5,7 +5,7 @@ use super::forward::Kept;
 use super::gates::{Backward, BackwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
 use super::product::{Packed, Product, Start};
-use super::{Inputs, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use super::{Inputs, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team};
 use crate::kernel::{Cell, Sequence, Wanted, threads};
 use std::ops::Range;
 use std::ptr;
@@ -59,9 +59,14 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
     fn run<V: Kernels<T = T>>(self) -> Grads<T> {
         let Self { sequence, inputs, mut kept, packed, grad, wanted } = self;
         let sizes = Sizes::new::<V>(sequence, inputs);
+        let lengths = lengths_of(sequence, inputs);
+        assert!(
+            kept.sizes == sizes && kept.lengths == lengths,
+            "kept of another forward pass: {:?}",
+            kept.sizes
+        );
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = sizes;
         let steps = n_steps * batch;
-        let lengths = lengths_of(sequence, inputs);
         if cell.gates() == 1 {
             kept.gates = Buffer::new(steps * padded);
         }
@@ -86,9 +91,13 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             hidden: hidden.shared(),
             cell: cell_grad.shared(),
         };
-        let sharing = Sharing::of::<T>(kept.plan, &sizes, false);
+        let sharing = Sharing::of::<T>(kept.plan, &sizes, true);
         let weights = Weights::new::<V>(&sizes, inputs, wanted.input, sharing);
-        let shares = if sharing == Sharing::Batch { shares(&lengths, threads()) } else { Vec::new() };
+        let shares = if sharing == Sharing::Batch {
+            shares(&lengths, if sizes.products() < SHARED_FROM { 1 } else { threads() })
+        } else {
+            Vec::new()
+        };
         let biases: Vec<_> = shares.iter().map(|_| Mutex::new(Vec::new())).collect();
         team::each(shares.len(), &|k| {
             *biases[k].lock().expect("nobody panicked") = layer.rows::<V>(&weights, shares[k].clone());
@@ -211,7 +220,9 @@ impl<T: Dispatch> Layer<'_, T> {
             let chunk = first..(first + chunk).min(n_steps);
             for s in chunk.clone() {
                 let t = self.sizes.step(n_steps - 1 - s);
-                (rows.clear(), a.clear(), c.clear());
+                rows.clear();
+                a.clear();
+                c.clear();
                 for b in own.clone() {
                     let (k, at) = (b - own.start, t * batch + b);
                     if t >= self.lengths[b] {
@@ -241,7 +252,7 @@ impl<T: Dispatch> Layer<'_, T> {
                     (Cell::GruBefore, Some(weights_n)) => {
                         pass(Pass::GruBefore1, &rows);
                         let new: Vec<_> = a.iter().map(|gates| gates.wrapping_add(2 * padded)).collect();
-                        let into: Vec<_> = rows.iter().map(|row| row.reset_grad.cast_mut()).collect();
+                        let into: Vec<_> = rows.iter().map(|row| row.reset_grad).collect();
                         product(&new, &into, weights_n, padded, Start::Zero);
                         pass(Pass::GruBefore2, &rows);
                         product(&a, &c, recurrent_all, padded, Start::Add);
@@ -258,7 +269,8 @@ impl<T: Dispatch> Layer<'_, T> {
                 }
             }
             if let Some(weights) = &weights.input {
-                (a.clear(), c.clear());
+                a.clear();
+                c.clear();
                 for s in chunk {
                     let t = self.sizes.step(n_steps - 1 - s);
                     for b in own.clone() {
@@ -310,7 +322,7 @@ impl<T: Dispatch> Layer<'_, T> {
                 3 => self.recurrent.at(at * padded, padded),
                 _ => ptr::null_mut(),
             },
-            reset_grad: ptr::null(),
+            reset_grad: ptr::null_mut(),
             hidden: match (cell.gates(), before) {
                 (1, _) => state_at(t),
                 (_, Some(before)) => state_at(before),
@@ -385,9 +397,9 @@ impl<T: Dispatch> Layer<'_, T> {
                     )
                 }
             };
-        let parts = threads();
         // Blocks of units, in whole vectors.
         let vectors = padded / V::LANES;
+        let parts = if self.sizes.products() < SHARED_FROM { 1 } else { threads().min(vectors) };
         team::each(parts, &|part_of| {
             let from = vectors * part_of / parts * V::LANES;
             let to = (vectors * (part_of + 1) / parts * V::LANES).min(d_hidden);
@@ -398,7 +410,7 @@ impl<T: Dispatch> Layer<'_, T> {
             for gate in 0..cell.gates() {
                 let column = gate * padded + from;
                 let row = gate * d_hidden + from;
-                let grads = (self.gates.at(column, 0).cast_const(), width);
+                let grads = (self.gates.at(column, (steps - 1) * width + m).cast_const(), width);
                 gemm(
                     [m, d_input, steps],
                     to_ih.at(row * d_input, m * d_input),
@@ -420,11 +432,11 @@ impl<T: Dispatch> Layer<'_, T> {
                 }
                 let (grads, first) = if gate == 2 && after {
                     (
-                        (self.recurrent.at(from, 0).cast_const(), padded),
-                        first_n.as_ref().map(|rows| part(rows, from, 0)),
+                        (self.recurrent.at(from, (steps - 1) * padded + m).cast_const(), padded),
+                        first_n.as_ref().map(|rows| part(rows, from, (batch - 1) * padded + m)),
                     )
                 } else {
-                    (grads, first_gates.as_ref().map(|rows| part(rows, column, 0)))
+                    (grads, first_gates.as_ref().map(|rows| part(rows, column, (batch - 1) * width + m)))
                 };
                 let state = part(self.packed, state_from * d_hidden, later * d_hidden);
                 let lhs = (grads.0.wrapping_add(grad_from * grads.1), grads.1);

@@ -4,7 +4,9 @@ use super::buffer::{Buffer, Shared, part};
 use super::gates::{Forward, ForwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
 use super::product::{Packed, Product, Start};
-use super::{Inputs, Plan, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use super::{
+    Inputs, PACK_ROWS, Plan, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team,
+};
 use crate::kernel::{Cell, Sequence, threads};
 use std::ops::Range;
 use std::ptr;
@@ -14,6 +16,9 @@ use std::ptr;
 pub struct Kept<T: Copy> {
     /// With the instruction set whose vectors things are padded to.
     pub(super) plan: Plan,
+    /// What it belongs to.
+    pub(super) sizes: Sizes,
+    pub(super) lengths: Vec<usize>,
     /// `[T, B, G, H]`: LSTM and GRU.
     pub(super) gates: Buffer<T>,
     /// Cell states after each step, `[T, B, H]`: LSTM.
@@ -54,13 +59,15 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
         let steps = n_steps * batch;
         let mut packed = Buffer::new((n_steps + cell.state_rows()) * batch * d_hidden);
         let kept = |wanted: bool, width: usize| Buffer::new(if keep && wanted { steps * width } else { 0 });
+        let lengths = lengths_of(sequence, inputs);
         let mut kept = Kept {
             plan,
+            sizes,
+            lengths: lengths.clone(),
             gates: kept(cell.gates() > 1, sizes.gates()),
             cells: kept(cell == Cell::Lstm, padded),
             recurrent: kept(cell == Cell::GruAfter, padded),
         };
-        let lengths = lengths_of(sequence, inputs);
         let layer = Layer {
             sizes,
             inputs,
@@ -71,12 +78,13 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             cells: kept.cells.shared(),
             recurrent: kept.recurrent.shared(),
         };
-        let sharing = Sharing::of::<T>(plan, &sizes, n_steps == 1);
+        let sharing = Sharing::of::<T>(plan, &sizes, false);
         let weights = Weights::new::<V>(&sizes, inputs, sharing);
         if sharing != Sharing::Batch {
             layer.by_units::<V>(&weights);
         } else {
-            let shares = shares(&lengths, threads());
+            let n_threads = if sizes.products() < SHARED_FROM { 1 } else { threads() };
+            let shares = shares(&lengths, n_threads);
             team::each(shares.len(), &|k| layer.rows::<V>(&weights, shares[k].clone()));
         }
         // SAFETY: every row of every step was written, and the final states.
@@ -95,9 +103,6 @@ pub(super) struct Weights<T> {
     /// Reset after: what the recurrent product of n starts from.
     pub(super) bias_n: Vec<T>,
 }
-
-/// Rows from which on it pays to pack weights that are used once for each.
-const PACK_ROWS: usize = 12;
 
 impl<T: Dispatch> Weights<T> {
     fn new<V: Kernels<T = T>>(sizes: &Sizes, inputs: &Inputs<T>, sharing: Sharing) -> Self {
@@ -192,7 +197,8 @@ impl<T: Dispatch> Layer<'_, T> {
                     gates.at(((s - first) * n + b - own.start) * width, width)
                 }
             };
-            (a.clear(), c.clear());
+            a.clear();
+            c.clear();
             for s in first..last {
                 let t = self.sizes.step(s);
                 for b in own.clone().filter(|&b| t < self.lengths[b]) {
@@ -204,7 +210,9 @@ impl<T: Dispatch> Layer<'_, T> {
 
             for s in first..last {
                 let t = self.sizes.step(s);
-                (rows.clear(), a.clear(), c.clear());
+                rows.clear();
+                a.clear();
+                c.clear();
                 for b in own.clone() {
                     let k = b - own.start;
                     let output = self.packed.at((t * batch + b) * d_hidden, d_hidden);
@@ -247,7 +255,8 @@ impl<T: Dispatch> Layer<'_, T> {
                     }
                     (Cell::GruBefore, Some(weights_n)) => {
                         self.pass::<V>(Pass::GruBefore1, &rows);
-                        (a.clear(), c.clear());
+                        a.clear();
+                        c.clear();
                         a.extend(rows.iter().map(|row| row.recurrent.cast_const()));
                         c.extend(rows.iter().map(|row| row.gates.wrapping_add(2 * padded)));
                         self.product::<V>(&a, &c, weights_n, Start::Add);

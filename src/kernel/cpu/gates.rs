@@ -1,6 +1,7 @@
 //! What stands between two products: the gates of a step, and their gradients.
 //!
-//! Rows of H are padded to whole vectors, but for those that belong to tensors.
+//! Rows of H are padded to whole vectors, but for those that belong to tensors. Going back, what was
+//! kept past H is not read: where an input is infinite it is not a number.
 
 use super::isa::Kernels;
 use super::simd::{Float, Vector, sigmoid, sigmoid_slope, tanh, tanh_slope};
@@ -157,7 +158,7 @@ pub struct BackwardRow<T> {
     /// `[H]`: `U_n h + d_n` in and its gradient out (reset after), `r h` out (reset before).
     pub recurrent: *mut T,
     /// `[H]`, reset before: the gradient of `r h`.
-    pub reset_grad: *const T,
+    pub reset_grad: *mut T,
     /// `[H]`, not padded: the hidden state before the step, for an RNN the one after.
     pub hidden: *const T,
     /// `[H]`: the cell state after the step.
@@ -199,54 +200,55 @@ pub unsafe fn backward<V: Kernels>(p: &Backward<V::T>) {
                 Pass::Lstm => {
                     let mut sums = [V::splat(V::T::ZERO); 4];
                     for row in p.rows {
-                        let [i, f, g, o] = [0, 1, 2, 3].map(|k| V::load(gate(row, k)));
+                        let [i, f, g, o] = [0, 1, 2, 3].map(|k| load::<V>(gate(row, k), part));
                         let grad = total::<V>(row, j, part);
-                        let squashed = tanh(V::load(row.cell.add(j)));
+                        let squashed = tanh(load::<V>(row.cell.add(j), part));
                         let cell = grad.mul(o).mul_add(tanh_slope(squashed), V::load(row.cell_grad.add(j)));
                         let grads = [
                             cell.mul(g).mul(sigmoid_slope(i)),
-                            cell.mul(V::load(row.cell_before.add(j))).mul(sigmoid_slope(f)),
+                            cell.mul(load::<V>(row.cell_before.add(j), part)).mul(sigmoid_slope(f)),
                             cell.mul(i).mul(tanh_slope(g)),
                             grad.mul(squashed).mul(sigmoid_slope(o)),
                         ];
-                        for k in 0..4 {
-                            grads[k].store(gate(row, k));
-                            sums[k] = sums[k].add(grads[k]);
+                        for (k, grad) in grads.into_iter().enumerate() {
+                            grad.store(gate(row, k));
+                            sums[k] = sums[k].add(grad);
                         }
                         cell.mul(f).store(row.cell_grad.add(j));
                     }
-                    for k in 0..4 {
-                        add_to(p.bias.add(k * p.padded + j), sums[k]);
+                    for (k, sum) in sums.into_iter().enumerate() {
+                        add_to(p.bias.add(k * p.padded + j), sum);
                     }
                 }
                 Pass::GruAfter => {
                     let mut sums = [V::splat(V::T::ZERO); 4];
                     for row in p.rows {
-                        let [r, z, n] = [0, 1, 2].map(|k| V::load(gate(row, k)));
+                        let [r, z, n] = [0, 1, 2].map(|k| load::<V>(gate(row, k), part));
                         let grad = total::<V>(row, j, part);
                         let update =
                             grad.mul(load::<V>(row.hidden.add(j), part).sub(n)).mul(sigmoid_slope(z));
                         let new = grad.mul(one.sub(z)).mul(tanh_slope(n));
-                        let reset = new.mul(V::load(row.recurrent.add(j))).mul(sigmoid_slope(r));
+                        let reset = new.mul(load::<V>(row.recurrent.add(j), part)).mul(sigmoid_slope(r));
                         let recurrent = new.mul(r);
                         recurrent.store(row.recurrent.add(j));
                         grad.mul(z).store(row.hidden_grad.add(j));
                         let grads = [reset, update, new];
-                        for k in 0..3 {
-                            grads[k].store(gate(row, k));
-                            sums[k] = sums[k].add(grads[k]);
+                        for (k, grad) in grads.into_iter().enumerate() {
+                            grad.store(gate(row, k));
+                            sums[k] = sums[k].add(grad);
                         }
                         sums[3] = sums[3].add(recurrent);
                     }
-                    for k in 0..3 {
-                        add_to(p.bias.add(k * p.padded + j), sums[k]);
+                    let [reset, update, new, recurrent] = sums;
+                    for (k, sum) in [reset, update, new].into_iter().enumerate() {
+                        add_to(p.bias.add(k * p.padded + j), sum);
                     }
-                    add_to(p.bias_n.add(j), sums[3]);
+                    add_to(p.bias_n.add(j), recurrent);
                 }
                 Pass::GruBefore1 => {
                     let mut sums = [V::splat(V::T::ZERO); 2];
                     for row in p.rows {
-                        let [z, n] = [1, 2].map(|k| V::load(gate(row, k)));
+                        let [z, n] = [1, 2].map(|k| load::<V>(gate(row, k), part));
                         let grad = total::<V>(row, j, part);
                         let update =
                             grad.mul(load::<V>(row.hidden.add(j), part).sub(n)).mul(sigmoid_slope(z));
@@ -262,9 +264,9 @@ pub unsafe fn backward<V: Kernels>(p: &Backward<V::T>) {
                 Pass::GruBefore2 => {
                     let mut sum = V::splat(V::T::ZERO);
                     for row in p.rows {
-                        let r = V::load(gate(row, 0));
+                        let r = load::<V>(gate(row, 0), part);
                         let hidden = load::<V>(row.hidden.add(j), part);
-                        let grad = V::load(row.reset_grad.add(j));
+                        let grad = load::<V>(row.reset_grad.add(j), part);
                         let reset = grad.mul(hidden).mul(sigmoid_slope(r));
                         reset.store(gate(row, 0));
                         r.mul(hidden).store(row.recurrent.add(j));

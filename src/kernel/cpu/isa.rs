@@ -140,7 +140,7 @@ pub trait Dispatch: Float {
     /// # Safety
     /// Its pointers are valid.
     unsafe fn run<L: Loop<Self>>(isa: Isa, p: &L);
-    /// `dst += lhs · rhs` with `dst [m, n]`, `lhs [m, k]`, `rhs [k, n]`, strides by row and column.
+    /// `dst = lhs · rhs`, or with `add` `dst += lhs · rhs`, for `dst [m, n]`, `lhs [m, k]`, `rhs [k, n]`, strides by row and column.
     ///
     /// # Safety
     /// The matrices are valid.

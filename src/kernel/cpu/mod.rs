@@ -12,10 +12,12 @@
 //!
 //! # What is kept for the gradient
 //! LSTM: gates and cell states, `5·H` a step and sequence; GRU: gates (3·H) and, reset after, the
-//! recurrent part of n (H); RNN: nothing but the output. The gates' gradients overwrite the gates.
+//! recurrent part of n (H); RNN: nothing but the output. H counts in whole vectors. The gates'
+//! gradients overwrite the gates.
 //!
 //! # Safety
-//! [`Inputs::check`], or a function's own, establishes every size once, at the entrance. Below it pointers are made by
+//! [`Inputs::check`], or a function's own, establishes every size once, at the entrance, and
+//! [`Kept`] knows what it belongs to. Below it pointers are made by
 //! [`Shared::at`](buffer::Shared::at) and [`buffer::part`], which a debug build checks.
 
 mod backward;
@@ -97,7 +99,7 @@ impl<T> Inputs<'_, T> {
 }
 
 /// The sizes that every loop needs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sizes {
     cell: Cell,
     reverse: bool,
@@ -111,7 +113,7 @@ struct Sizes {
 
 impl Sizes {
     fn new<V: Vector>(sequence: &Sequence, inputs: &Inputs<V::T>) -> Self {
-        Self {
+        let sizes = Self {
             cell: sequence.cell,
             reverse: sequence.reverse,
             n_steps: inputs.n_steps,
@@ -119,7 +121,17 @@ impl Sizes {
             d_input: inputs.d_input,
             d_hidden: inputs.d_hidden,
             padded: inputs.d_hidden.next_multiple_of(V::LANES),
-        }
+        };
+        let Self { n_steps, batch, .. } = sizes;
+        let values = n_steps.checked_mul(batch).and_then(|n| n.checked_mul(sizes.gates()));
+        assert!(values.is_some(), "{sizes:?} are more values than there are addresses");
+        sizes
+    }
+
+    /// Products of all steps.
+    fn products(&self) -> usize {
+        let Self { cell, n_steps, batch, d_input, d_hidden, .. } = *self;
+        [n_steps, batch, d_input + d_hidden].into_iter().fold(cell.gates() * d_hidden, usize::saturating_mul)
     }
 
     /// Gates of a step and sequence, padded.
@@ -146,7 +158,7 @@ impl Sizes {
     }
 }
 
-/// How a layer is run, which changes nothing but the time it takes.
+/// How a layer is run, which changes nothing but rounding and the time it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     isa: Isa,
@@ -173,18 +185,23 @@ enum Sharing {
     Thin,
 }
 
+/// Rows from which on it pays to pack weights that are used once for each.
+const PACK_ROWS: usize = 12;
+/// Products below which threads cost more than they save.
+const SHARED_FROM: usize = if cfg!(test) { 500 } else { 100_000 };
 /// Rows a thread below which a step waits for its weights, where they do not fit a core's cache.
 const FEW_ROWS: usize = 20;
 /// Bytes of recurrent weights that do.
 const CACHED: usize = 1_500_000;
 
 impl Sharing {
-    /// `seldom`: weights are used at one step.
-    fn of<T>(plan: Plan, sizes: &Sizes, seldom: bool) -> Self {
+    /// `backward`: weights that are used at one step are packed.
+    fn of<T>(plan: Plan, sizes: &Sizes, backward: bool) -> Self {
         if let Some(sharing) = plan.sharing {
             return sharing;
         }
         let weights = sizes.cell.gates() * sizes.d_hidden * sizes.d_hidden * size_of::<T>();
+        let seldom = !backward && sizes.n_steps == 1 && sizes.batch < PACK_ROWS;
         if sizes.batch == 1 || seldom {
             Self::Thin
         } else if sizes.batch < FEW_ROWS * threads() && weights > CACHED {

@@ -1,4 +1,5 @@
 //! Products with weights that are packed once and used at every step.
+#![allow(clippy::needless_range_loop, reason = "tiles are arrays of one size, indexed alike")]
 
 use super::isa::Kernels;
 use super::simd::{Float, Vector};

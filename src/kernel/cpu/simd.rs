@@ -26,7 +26,7 @@ pub trait Float:
     const LN_2: [Self; 2];
     /// 1.5 · 2^(mantissa bits): adding it leaves the nearest integer in the low bits.
     const ROUND: Self;
-    /// Past this `exp` of either sign is finite and not subnormal.
+    /// Up to this `exp` of either sign is finite and not subnormal.
     const EXP_MAX: Self;
     /// Past this `tanh(x / 2)` is 1.
     const TANH_MAX: Self;

@@ -6,7 +6,7 @@ use crate::kernel::threads;
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 
@@ -21,14 +21,20 @@ pub fn try_together(n: usize, work: &(dyn Fn(usize) + Sync)) -> bool {
         return true;
     }
     static TEAM: Mutex<Vec<Member>> = Mutex::new(Vec::new());
+    // Tests run beside each other, and are there to see threads meet.
+    #[cfg(test)]
+    let mut team = TEAM.lock().unwrap_or_else(PoisonError::into_inner);
+    #[cfg(not(test))]
     let mut team = match TEAM.try_lock() {
         Ok(team) => team,
         Err(std::sync::TryLockError::Poisoned(team)) => PoisonError::into_inner(team),
         Err(std::sync::TryLockError::WouldBlock) => return false,
     };
     while team.len() + 1 < n {
-        let member = Member::start();
-        team.push(member);
+        match Member::start() {
+            Ok(member) => team.push(member),
+            Err(_) => return false,
+        }
     }
     // SAFETY: the reference outlives its use: nothing below returns before all members are done.
     let work: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(work) };
@@ -107,11 +113,13 @@ pub struct Barrier {
     n: usize,
     arrived: AtomicUsize,
     round: AtomicUsize,
+    /// A thread has panicked, and will not come.
+    broken: AtomicBool,
 }
 
 impl Barrier {
     pub fn new(n: usize) -> Self {
-        Self { n, arrived: AtomicUsize::new(0), round: AtomicUsize::new(0) }
+        Self { n, arrived: AtomicUsize::new(0), round: AtomicUsize::new(0), broken: AtomicBool::new(false) }
     }
 
     /// Returns when all have called it: what they wrote before is seen by all.
@@ -124,7 +132,18 @@ impl Barrier {
             self.arrived.store(0, Ordering::Relaxed);
             self.round.store(round.wrapping_add(1), Ordering::Release);
         } else {
-            wait_until(|| self.round.load(Ordering::Acquire) != round);
+            let broken = || self.broken.load(Ordering::Acquire);
+            wait_until(|| self.round.load(Ordering::Acquire) != round || broken());
+            assert!(!broken(), "another thread of this kernel has panicked");
+        }
+    }
+
+    /// Runs `work`; if it panics, those that wait for it do too.
+    pub fn guard(&self, work: impl FnOnce()) {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        if let Err(panic) = result {
+            self.broken.store(true, Ordering::Release);
+            resume_unwind(panic);
         }
     }
 }
@@ -151,16 +170,12 @@ struct Slot {
 }
 
 impl Member {
-    fn start() -> Self {
+    fn start() -> std::io::Result<Self> {
         let slot = Arc::new(Slot::default());
         let own = slot.clone();
-        let thread = thread::Builder::new()
-            .name("rnn-zoo".into())
-            .spawn(move || own.serve())
-            .expect("the system gives a thread")
-            .thread()
-            .clone();
-        Self { slot, thread }
+        let thread =
+            thread::Builder::new().name("rnn-zoo".into()).spawn(move || own.serve())?.thread().clone();
+        Ok(Self { slot, thread })
     }
 
     fn give(&self, work: Work) {
@@ -170,7 +185,7 @@ impl Member {
     }
 
     fn wait(&self) -> Option<Panic> {
-        wait_until(|| self.slot.turn.load(Ordering::Acquire) % 2 == 0);
+        wait_until(|| self.slot.turn.load(Ordering::Acquire).is_multiple_of(2));
         self.slot.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -179,7 +194,7 @@ impl Slot {
     fn serve(&self) {
         let mut turns = 0;
         loop {
-            if self.turn.load(Ordering::Acquire) % 2 == 0 {
+            if self.turn.load(Ordering::Acquire).is_multiple_of(2) {
                 turns += 1;
                 if turns < SPINS {
                     std::hint::spin_loop();

@@ -69,15 +69,25 @@ impl Case {
         let (plain, none) = forward(plan, &self.sequence, &inputs, false);
         assert!(none.is_none());
         let (packed, kept) = forward(plan, &self.sequence, &inputs, true);
-        let same = |a: &T, b: &T| a == b || a != a && b != b;
+        let same = |a: &T, b: &T| {
+            let [a, b]: [f64; 2] = [(*a).into(), (*b).into()];
+            a == b || a.is_nan() && b.is_nan()
+        };
         let all_same = plain.len() == packed.len() && plain.iter().zip(&packed).all(|(a, b)| same(a, b));
         assert!(all_same, "with and without a gradient: {plain:?}, {packed:?}");
         let wanted = Wanted { input: true, weights: true };
         let kept = kept.expect("asked for");
+        let none = Wanted { input: false, weights: false };
+        let states = backward(&self.sequence, &inputs, kept.clone(), &packed, &cast(grad), none);
         let Grads { input, hidden, cell, weight_ih, weight_hh, mut bias_ih, mut bias_hh } =
             backward(&self.sequence, &inputs, kept, &packed, &cast(grad), wanted);
+        assert!(states.input.is_empty() && states.weight_ih.is_empty() && states.weight_hh.is_empty());
+        assert!(
+            states.hidden.len() == hidden.len() && states.hidden.iter().zip(&hidden).all(|(a, b)| same(a, b))
+        );
         if self.operands[5].is_empty() {
-            (bias_ih.clear(), bias_hh.clear());
+            bias_ih.clear();
+            bias_hh.clear();
         }
         (back(packed), [input, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh].map(back))
     }
@@ -285,4 +295,46 @@ fn what_is_not_a_number_stays_so() {
             assert!(packed[9..27].iter().all(|v| !v.is_nan()), "{cell:?} {isa:?}: other sequences");
         }
     }
+}
+
+#[test]
+fn an_infinite_input_spoils_no_more_than_it_must() {
+    for isa in Isa::all() {
+        for sharing in [Sharing::Batch, Sharing::Units, Sharing::Thin] {
+            let mut case = Case::new(Cell::Lstm, [3, 2, 1, 7], [false, false, true, true], 1);
+            case.operands[3].iter_mut().for_each(|w| *w = w.abs());
+            // The last step's: all gates are at an end of their range, where they have no slope.
+            case.operands[0][4] = f64::INFINITY;
+            let plan = Plan { isa, sharing: Some(sharing) };
+            let (packed, grads) = case.run::<f32>(plan, &vec![1.0; case.packed_len()]);
+            assert!(packed.iter().all(|v| v.is_finite()), "{plan:?}");
+            for k in [1, 2, 4, 5, 6] {
+                assert!(grads[k].iter().all(|v| v.is_finite()), "gradient {k}, {plan:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "kept of another forward pass")]
+fn what_was_kept_belongs_to_its_run() {
+    let case = Case::new(Cell::GruBefore, [2, 2, 3, 4], [false; 4], 1);
+    let [x, h, _, w, u, ..] = &case.operands;
+    let inputs = Inputs {
+        n_steps: 2,
+        batch: 2,
+        d_input: 3,
+        d_hidden: 4,
+        input: &x[..],
+        hidden: &h[..],
+        cell: None,
+        weight_ih: &w[..],
+        weight_hh: &u[..],
+        bias_ih: None,
+        bias_hh: None,
+    };
+    let (packed, kept) = forward(Plan::default(), &case.sequence, &inputs, true);
+    let other = Sequence { cell: Cell::GruAfter, ..case.sequence.clone() };
+    let wanted = Wanted { input: true, weights: true };
+    backward(&other, &inputs, kept.expect("asked for"), &packed, &packed, wanted);
 }

@@ -8,17 +8,14 @@ use super::gates::{Backward, Forward, ForwardRow, Pass};
 use super::isa::{Dispatch, Kernels};
 use super::product::{Axpys, Dots, Product, Start};
 use super::team::{self, Barrier};
-use super::{Sizes, padded_rows};
+use super::{SHARED_FROM, Sizes, chunk, padded_rows};
 use crate::kernel::{Cell, threads};
 use std::ptr;
-
-/// Products of a step below which threads cost more than they save.
-const SHARED_FROM: usize = 100_000;
 
 /// Runs `work(k, n, barrier)` on `n` threads at once, or on this one alone.
 fn share(n: usize, work: &(dyn Fn(usize, usize, &Barrier) + Sync)) {
     let barrier = Barrier::new(n);
-    if !team::try_together(n, &|k| work(k, n, &barrier)) {
+    if !team::try_together(n, &|k| barrier.guard(|| work(k, n, &barrier))) {
         work(0, 1, &Barrier::new(1));
     }
 }
@@ -30,9 +27,9 @@ fn units<V: Kernels>(sizes: &Sizes, k: usize, n: usize) -> (usize, usize) {
     (panels * k / n * width, (panels * (k + 1) / n * width).min(sizes.padded))
 }
 
-fn workers(sizes: &Sizes) -> usize {
+fn workers<V: Kernels>(sizes: &Sizes) -> usize {
     let products = sizes.batch * sizes.cell.gates() * sizes.d_hidden * sizes.d_hidden;
-    if products < SHARED_FROM { 1 } else { threads() }
+    if products < SHARED_FROM { 1 } else { threads().min(sizes.padded.div_ceil(2 * V::LANES)) }
 }
 
 impl<T: Dispatch> forward::Layer<'_, T> {
@@ -47,13 +44,14 @@ impl<T: Dispatch> forward::Layer<'_, T> {
         let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
         let own_gates = !self.keep || cell.gates() == 1;
         // Units past H take part in the gates: they start as zeros.
-        let mut gates = vec![T::ZERO; if own_gates { n_steps * batch * width } else { 0 }];
+        let chunk = chunk(batch, n_steps);
+        let mut gates = vec![T::ZERO; if own_gates { chunk * batch * width } else { 0 }];
         let gates = if own_gates { Shared::of(&mut gates) } else { self.gates };
         let own_recurrent = cell.gates() == 3 && !(self.keep && cell == Cell::GruAfter);
         let mut recurrent = vec![T::ZERO; if own_recurrent { batch * padded } else { 0 }];
         let recurrent = Shared::of(&mut recurrent);
 
-        share(workers(&self.sizes), &|thread, n_threads, barrier| {
+        share(workers::<V>(&self.sizes), &|thread, n_threads, barrier| {
             let (from, to) = units::<V>(&self.sizes, thread, n_threads);
             // Rows of weights: those that there are.
             let (first, last) = (from.min(d_hidden), to.min(d_hidden));
@@ -88,39 +86,48 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                 }
             };
 
-            // The input's part of all gates, at all steps: by rows where the weights are packed,
-            // else by units.
-            let rows = n_steps * batch;
-            let x = |row: usize| part(inputs.input, row * d_input, d_input);
-            let gate_rows = |row: usize| gates.at(row * width, width);
-            match &weights.input {
-                Some(packed) => {
-                    let own = rows * thread / n_threads..rows * (thread + 1) / n_threads;
-                    let a: Vec<_> = own.clone().map(x).collect();
-                    let c: Vec<_> = own.map(gate_rows).collect();
-                    self.product::<V>(&a, &c, packed, Start::Row(weights.bias.as_ptr()));
-                    barrier.wait();
-                }
-                None => {
-                    let a: Vec<_> = (0..rows).map(x).collect();
-                    for gate in 0..cell.gates() {
-                        let c: Vec<_> =
-                            (0..rows).map(|row| gate_rows(row).wrapping_add(gate * padded)).collect();
-                        for &c in &c {
-                            // SAFETY: this thread's units past H, of which no dot product is made.
-                            unsafe { c.wrapping_add(last).write_bytes(0, to - last) };
-                        }
-                        let bias = part(&weights.bias, gate * padded, padded);
-                        dots(&a, &c, gate, inputs.weight_ih, d_input, bias, false);
-                    }
-                }
-            }
-
             let (mut a, mut c) = (Vec::new(), Vec::new());
             let mut rows = Vec::with_capacity(batch);
             for s in 0..n_steps {
+                let gates_of = |s: usize, b: usize| match own_gates {
+                    true => gates.at((s % chunk * batch + b) * width, width),
+                    false => gates.at((self.sizes.step(s) * batch + b) * width, width),
+                };
+                if s % chunk == 0 {
+                    // The input's part of all gates at the next steps: by rows where the weights are
+                    // packed, else by units.
+                    a.clear();
+                    c.clear();
+                    for s in s..(s + chunk).min(n_steps) {
+                        for b in 0..batch {
+                            let row = self.sizes.step(s) * batch + b;
+                            a.push(part(inputs.input, row * d_input, d_input));
+                            c.push(gates_of(s, b));
+                        }
+                    }
+                    match &weights.input {
+                        Some(packed) => {
+                            let own = a.len() * thread / n_threads..a.len() * (thread + 1) / n_threads;
+                            let start = Start::Row(weights.bias.as_ptr());
+                            self.product::<V>(&a[own.clone()], &c[own], packed, start);
+                            barrier.wait();
+                        }
+                        None => {
+                            for gate in 0..cell.gates() {
+                                let c: Vec<_> = c.iter().map(|c| c.wrapping_add(gate * padded)).collect();
+                                for &c in &c {
+                                    // SAFETY: this thread's units past H, of which no dot product is made.
+                                    unsafe { c.wrapping_add(last).write_bytes(0, to - last) };
+                                }
+                                let bias = part(&weights.bias, gate * padded, padded);
+                                dots(&a, &c, gate, inputs.weight_ih, d_input, bias, false);
+                            }
+                        }
+                    }
+                }
                 let t = self.sizes.step(s);
-                (rows.clear(), a.clear());
+                rows.clear();
+                a.clear();
                 let [before, after] = [s % 2, (s + 1) % 2].map(|half| half * batch);
                 for b in 0..batch {
                     let output = self.packed.at((t * batch + b) * d_hidden, d_hidden);
@@ -140,7 +147,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                     }
                     let kept = (t * batch + b) * padded;
                     rows.push(ForwardRow {
-                        gates: gates.at((t * batch + b) * width, width),
+                        gates: gates_of(s, b),
                         recurrent: match cell.gates() {
                             3 if own_recurrent => recurrent.at(b * padded, padded),
                             3 => self.recurrent.at(kept, padded),
@@ -181,7 +188,8 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                     Cell::GruBefore => {
                         pass(Pass::GruBefore1);
                         barrier.wait();
-                        (a.clear(), c.clear());
+                        a.clear();
+                        c.clear();
                         a.extend(rows.iter().map(|row| row.recurrent.cast_const()));
                         c.extend(rows.iter().map(|row| row.gates.wrapping_add(2 * padded)));
                         recurrent_product(&a, &c, 2, None);
@@ -221,7 +229,7 @@ impl<T: Dispatch> backward::Layer<'_, T> {
         let mut reset = vec![T::ZERO; if cell == Cell::GruBefore { batch * padded } else { 0 }];
         let reset = Shared::of(&mut reset);
 
-        share(workers(&self.sizes), &|thread, n_threads, barrier| {
+        share(workers::<V>(&self.sizes), &|thread, n_threads, barrier| {
             let (from, to) = units::<V>(&self.sizes, thread, n_threads);
             let (first, last) = (from.min(d_hidden), to.min(d_hidden));
             let panels = from / (2 * V::LANES)..to.div_ceil(2 * V::LANES);
@@ -267,7 +275,9 @@ impl<T: Dispatch> backward::Layer<'_, T> {
             let mut rows = Vec::with_capacity(batch);
             for s in 0..n_steps {
                 let t = self.sizes.step(n_steps - 1 - s);
-                (rows.clear(), a.clear(), c.clear());
+                rows.clear();
+                a.clear();
+                c.clear();
                 for b in 0..batch {
                     let at = t * batch + b;
                     if t >= self.lengths[b] {
@@ -305,7 +315,7 @@ impl<T: Dispatch> backward::Layer<'_, T> {
                         pass(Pass::GruBefore1);
                         barrier.wait();
                         let new: Vec<_> = a.iter().map(|gates| gates.wrapping_add(2 * padded)).collect();
-                        let into: Vec<_> = rows.iter().map(|row| row.reset_grad.cast_mut()).collect();
+                        let into: Vec<_> = rows.iter().map(|row| row.reset_grad).collect();
                         product(&new, &into, 1, false);
                         pass(Pass::GruBefore2);
                         barrier.wait();
