@@ -8,8 +8,8 @@ use burn::tensor::activation::softmax;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, RecordFormat, named_tensors};
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{
-    CellKind, Config, Feedback, GruReset, HiddenActivation, Initialization, IoMode, Loss, ModelConfig,
-    OptimizerKind, Pooling, TrainConfig,
+    CellKind, Config, Feedback, GruReset, HiddenActivation, Initialization, IoMode, Kernel, Loss,
+    ModelConfig, OptimizerKind, Pooling, TrainConfig,
 };
 use rnn_zoo::data::{Batch, Dataset, Features, Input, Sample, SampleInput, SampleTarget, Schema, Target};
 use rnn_zoo::model::{Model, Objective};
@@ -488,4 +488,40 @@ fn a_run_stops_when_patience_ends_and_exports_its_best_epoch() {
             assert_close(&what, &[score as f32], &[run.epochs[best - 1].score as f32]);
         }
     }
+}
+
+#[derive(Clone)]
+struct Fused;
+
+impl Task for Fused {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        for cell in [CellKind::Rnn, CellKind::Lstm, CellKind::Gru] {
+            for reset in
+                [None, Some(GruReset::Before)].into_iter().take(1 + usize::from(cell == CellKind::Gru))
+            {
+                let config = ModelConfig {
+                    d_input: Some(3),
+                    d_output: Some(2),
+                    reset,
+                    kernel: Kernel::Fused,
+                    ..ModelConfig::new(IoMode::ManyToMany, cell, 4)
+                };
+                match (B::fused(rnn_zoo::model::cell(&config)), Model::<B>::new(&config, 0, &device)) {
+                    (Ok(()), Ok(_)) => {}
+                    (Err(missing), Err(error)) => {
+                        let error = error.to_string();
+                        assert!(error.contains("model.kernel") && error.contains(&missing), "{error}");
+                    }
+                    (fused, model) => panic!("{cell:?} {reset:?}: {fused:?}, but {}", model.is_ok()),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fused_kernel_is_there_or_the_error_says_why_not() {
+    on_each_backend(Fused);
 }
