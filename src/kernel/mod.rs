@@ -172,7 +172,11 @@ pub enum Saved<B: Backend> {
 
 /// A backend that runs recurrent layers: every one of burn's.
 ///
-/// The bodies are composed of the backend's own operations; an empty `impl` is enough.
+/// The bodies are composed of the backend's own operations; an empty `impl` is enough, and one of
+/// [`DenseBackend`].
+///
+/// # Panics
+/// Kernels do where the operands' sizes or the lengths do not go together.
 pub trait RecurrentBackend: DenseBackend {
     /// Whether there is a fused kernel for `cell`: if not, the condition that is missing.
     fn fused(cell: Cell) -> Result<(), String> {

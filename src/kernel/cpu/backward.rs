@@ -206,13 +206,11 @@ impl<T: Dispatch> Layer<'_, T> {
             let bias_n = bias_at.at(width, padded);
             let bias = bias_at.at(0, width);
             // SAFETY: the rows are of this layer's sizes.
-            unsafe {
-                V::backward(&Backward { pass, d_hidden, padded, from: 0, to: padded, rows, bias, bias_n })
-            }
+            unsafe { V::run(&Backward { pass, d_hidden, padded, from: 0, to: padded, rows, bias, bias_n }) }
         };
         let product = |a: &[*const T], c: &[*mut T], b: &Packed<T>, columns: usize, start: Start<T>| {
             // SAFETY: rows of K and of `columns` values each, made below.
-            unsafe { V::product(&Product { a, c, b, panels: 0..b.panels(), columns, start }) }
+            unsafe { V::run(&Product { a, c, b, panels: 0..b.panels(), columns, start }) }
         };
 
         let chunk = chunk(n, n_steps);

@@ -285,12 +285,12 @@ impl<T: Dispatch> Layer<'_, T> {
         start: Start<T>,
     ) {
         // SAFETY: rows of K and of N values each.
-        unsafe { V::product(&Product { a, c, b, panels: 0..b.panels(), columns: b.columns(), start }) }
+        unsafe { V::run(&Product { a, c, b, panels: 0..b.panels(), columns: b.columns(), start }) }
     }
 
     fn pass<V: Kernels<T = T>>(&self, pass: Pass, rows: &[ForwardRow<T>]) {
         let Sizes { d_hidden, padded, .. } = self.sizes;
         // SAFETY: the rows are of this layer's sizes.
-        unsafe { V::forward(&Forward { pass, d_hidden, padded, from: 0, to: padded, rows }) }
+        unsafe { V::run(&Forward { pass, d_hidden, padded, from: 0, to: padded, rows }) }
     }
 }

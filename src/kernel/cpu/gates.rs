@@ -3,7 +3,7 @@
 //! Rows of H are padded to whole vectors, but for those that belong to tensors. Going back, what was
 //! kept past H is not read: where an input is infinite it is not a number.
 
-use super::isa::Kernels;
+use super::isa::Loop;
 use super::simd::{Float, Vector, sigmoid, sigmoid_slope, tanh, tanh_slope};
 
 /// What a pass computes. The GRU that resets before its product needs two passes, with the product
@@ -52,8 +52,15 @@ pub struct ForwardRow<T> {
     pub output: *mut T,
 }
 
+impl<T: Float> Loop<T> for Forward<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        unsafe { forward::<V>(self) }
+    }
+}
+
 #[inline(always)]
-pub unsafe fn forward<V: Kernels>(p: &Forward<V::T>) {
+unsafe fn forward<V: Vector>(p: &Forward<V::T>) {
     for row in p.rows {
         let mut j = p.from;
         while j < p.to {
@@ -99,7 +106,7 @@ pub unsafe fn forward<V: Kernels>(p: &Forward<V::T>) {
 }
 
 #[inline(always)]
-unsafe fn lstm<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize) {
+unsafe fn lstm<V: Vector>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize) {
     unsafe {
         let [i, f, g, o] = [0, 1, 2, 3].map(|gate| row.gates.add(gate * p.padded + j));
         let input = sigmoid(V::load(i));
@@ -121,7 +128,7 @@ unsafe fn lstm<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize) 
 
 /// `(1 - z) n + z h`
 #[inline(always)]
-unsafe fn mix<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, update: V, new: V) {
+unsafe fn mix<V: Vector>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, update: V, new: V) {
     unsafe {
         let before = V::load(row.before.add(j));
         finish(p, row, j, update.mul_add(before.sub(new), new));
@@ -129,7 +136,7 @@ unsafe fn mix<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, u
 }
 
 #[inline(always)]
-unsafe fn finish<V: Kernels>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, hidden: V) {
+unsafe fn finish<V: Vector>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, hidden: V) {
     unsafe {
         hidden.store(row.hidden.add(j));
         store(hidden, row.output.add(j), p.d_hidden - j);
@@ -174,8 +181,15 @@ pub struct BackwardRow<T> {
     pub cell_grad: *mut T,
 }
 
+impl<T: Float> Loop<T> for Backward<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        unsafe { backward::<V>(self) }
+    }
+}
+
 #[inline(always)]
-pub unsafe fn backward<V: Kernels>(p: &Backward<V::T>) {
+unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
     let mut j = p.from;
     while j < p.to {
         unsafe {

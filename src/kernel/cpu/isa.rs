@@ -3,8 +3,6 @@
 //! [`Kernels`] are the functions that are compiled once for each vector type with its instruction
 //! set switched on; what calls them is ordinary code.
 
-use super::gates::{Backward, Forward};
-use super::product::{Axpys, Dots, Product};
 use super::simd::{Float, Portable, Vector};
 use std::sync::OnceLock;
 
@@ -13,11 +11,6 @@ use std::sync::OnceLock;
 /// # Safety
 /// The processor has the vector's instruction set, and all pointers are valid as their structs say.
 pub trait Kernels: Vector + 'static {
-    unsafe fn product(p: &Product<Self::T>);
-    unsafe fn dots(p: &Dots<Self::T>);
-    unsafe fn axpys(p: &Axpys<Self::T>);
-    unsafe fn forward(p: &Forward<Self::T>);
-    unsafe fn backward(p: &Backward<Self::T>);
     unsafe fn run<L: Loop<Self::T>>(p: &L);
 }
 
@@ -31,41 +24,6 @@ pub trait Loop<T> {
 macro_rules! kernels {
     ($v:ty $(, $feature:literal)?) => {
         impl Kernels for $v {
-            unsafe fn product(p: &Product<Self::T>) {
-                $(#[target_feature(enable = $feature)])?
-                unsafe fn with_features(p: &Product<<$v as Vector>::T>) {
-                    unsafe { crate::kernel::cpu::product::product::<$v>(p) }
-                }
-                unsafe { with_features(p) }
-            }
-            unsafe fn dots(p: &Dots<Self::T>) {
-                $(#[target_feature(enable = $feature)])?
-                unsafe fn with_features(p: &Dots<<$v as Vector>::T>) {
-                    unsafe { crate::kernel::cpu::product::dots::<$v>(p) }
-                }
-                unsafe { with_features(p) }
-            }
-            unsafe fn axpys(p: &Axpys<Self::T>) {
-                $(#[target_feature(enable = $feature)])?
-                unsafe fn with_features(p: &Axpys<<$v as Vector>::T>) {
-                    unsafe { crate::kernel::cpu::product::axpys::<$v>(p) }
-                }
-                unsafe { with_features(p) }
-            }
-            unsafe fn forward(p: &Forward<Self::T>) {
-                $(#[target_feature(enable = $feature)])?
-                unsafe fn with_features(p: &Forward<<$v as Vector>::T>) {
-                    unsafe { crate::kernel::cpu::gates::forward::<$v>(p) }
-                }
-                unsafe { with_features(p) }
-            }
-            unsafe fn backward(p: &Backward<Self::T>) {
-                $(#[target_feature(enable = $feature)])?
-                unsafe fn with_features(p: &Backward<<$v as Vector>::T>) {
-                    unsafe { crate::kernel::cpu::gates::backward::<$v>(p) }
-                }
-                unsafe { with_features(p) }
-            }
             unsafe fn run<L: Loop<Self::T>>(p: &L) {
                 $(#[target_feature(enable = $feature)])?
                 unsafe fn with_features<L: Loop<<$v as Vector>::T>>(p: &L) {

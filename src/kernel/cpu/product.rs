@@ -1,7 +1,7 @@
 //! Products with weights that are packed once and used at every step.
 #![allow(clippy::needless_range_loop, reason = "tiles are arrays of one size, indexed alike")]
 
-use super::isa::Kernels;
+use super::isa::Loop;
 use super::simd::{Float, Vector};
 
 /// A matrix `[K, N]` in panels of two vectors' width (the last may be one): a panel's rows lie one
@@ -84,8 +84,15 @@ pub struct Product<'a, T> {
 /// Rows of a tile: with two vectors each, accumulators for all and room for the operands.
 const TILE: usize = 6;
 
+impl<T: Float> Loop<T> for Product<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        unsafe { product::<V>(self) }
+    }
+}
+
 #[inline(always)]
-pub unsafe fn product<V: Kernels>(p: &Product<V::T>) {
+unsafe fn product<V: Vector>(p: &Product<V::T>) {
     let rows = p.a.len();
     if rows == 0 {
         return;
@@ -114,7 +121,7 @@ pub unsafe fn product<V: Kernels>(p: &Product<V::T>) {
 }
 
 #[inline(always)]
-unsafe fn tile_of<V: Kernels>(p: &Product<V::T>, panel: usize, panels: usize, row: usize, rows: usize) {
+unsafe fn tile_of<V: Vector>(p: &Product<V::T>, panel: usize, panels: usize, row: usize, rows: usize) {
     unsafe {
         match (rows, panels, p.b.panel(panel).1) {
             (1, 4, _) => tile::<V, 1, 4, 2>(p, panel, row),
@@ -140,7 +147,7 @@ unsafe fn tile_of<V: Kernels>(p: &Product<V::T>, panel: usize, panels: usize, ro
 
 /// M rows by P panels of W vectors.
 #[inline(always)]
-unsafe fn tile<V: Kernels, const M: usize, const P: usize, const W: usize>(
+unsafe fn tile<V: Vector, const M: usize, const P: usize, const W: usize>(
     p: &Product<V::T>,
     panel: usize,
     row: usize,
@@ -211,8 +218,15 @@ pub struct Dots<'a, T> {
     pub add: bool,
 }
 
+impl<T: Float> Loop<T> for Dots<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        unsafe { dots::<V>(self) }
+    }
+}
+
 #[inline(always)]
-pub unsafe fn dots<V: Kernels>(p: &Dots<V::T>) {
+unsafe fn dots<V: Vector>(p: &Dots<V::T>) {
     let mut row = 0;
     // Always two vectors of each: however rows and weights are grouped, sums are the same to the bit.
     unsafe {
@@ -245,7 +259,7 @@ pub unsafe fn dots<V: Kernels>(p: &Dots<V::T>) {
 
 /// M rows by N weights.
 #[inline(always)]
-unsafe fn dots_of<V: Kernels, const M: usize, const N: usize>(p: &Dots<V::T>, row: usize, n: usize) {
+unsafe fn dots_of<V: Vector, const M: usize, const N: usize>(p: &Dots<V::T>, row: usize, n: usize) {
     const U: usize = 2;
     unsafe {
         let a: [*const V::T; M] = std::array::from_fn(|m| *p.a.get_unchecked(row + m));
@@ -307,8 +321,15 @@ pub struct Axpys<T> {
     pub add: bool,
 }
 
+impl<T: Float> Loop<T> for Axpys<T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        unsafe { axpys::<V>(self) }
+    }
+}
+
 #[inline(always)]
-pub unsafe fn axpys<V: Kernels>(p: &Axpys<V::T>) {
+unsafe fn axpys<V: Vector>(p: &Axpys<V::T>) {
     unsafe {
         let mut k = 0;
         while k + 4 <= p.k {
@@ -324,7 +345,7 @@ pub unsafe fn axpys<V: Kernels>(p: &Axpys<V::T>) {
 
 /// K rows of weights at a time.
 #[inline(always)]
-unsafe fn axpys_of<V: Kernels, const K: usize>(p: &Axpys<V::T>, k: usize) {
+unsafe fn axpys_of<V: Vector, const K: usize>(p: &Axpys<V::T>, k: usize) {
     unsafe {
         let a: [V; K] = std::array::from_fn(|i| V::splat(*p.a.add(k + i)));
         let w: [*const V::T; K] = std::array::from_fn(|i| p.w.add((k + i) * p.n));

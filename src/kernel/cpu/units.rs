@@ -59,7 +59,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                 |a: &[*const T], c: &[*mut T], gate: usize, w: &[T], k: usize, bias: *const T, add: bool| {
                     let w = part(w, gate * d_hidden * k, d_hidden * k);
                     // SAFETY: rows of K and of H values, and H rows of weights.
-                    unsafe { V::dots(&Dots { a, c, w, k, from: first, to: last, bias, add }) };
+                    unsafe { V::run(&Dots { a, c, w, k, from: first, to: last, bias, add }) };
                 };
 
             let panels = from / (2 * V::LANES)..to.div_ceil(2 * V::LANES);
@@ -70,7 +70,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                         let start = bias.map_or(Start::Add, |bias| Start::Row(bias.as_ptr()));
                         // SAFETY: rows of H and, padded, of H values.
                         unsafe {
-                            V::product(&Product { a, c, b, panels: panels.clone(), columns: padded, start })
+                            V::run(&Product { a, c, b, panels: panels.clone(), columns: padded, start })
                         }
                     }
                     None => {
@@ -167,7 +167,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                 }
                 let pass = |pass: Pass| {
                     // SAFETY: the rows are of this layer's sizes.
-                    unsafe { V::forward(&Forward { pass, d_hidden, padded, from, to, rows: &rows }) }
+                    unsafe { V::run(&Forward { pass, d_hidden, padded, from, to, rows: &rows }) }
                 };
                 let n_sums = if cell.gates() == 3 { 2 } else { cell.gates() };
                 for gate in 0..n_sums {
@@ -234,43 +234,43 @@ impl<T: Dispatch> backward::Layer<'_, T> {
             let (first, last) = (from.min(d_hidden), to.min(d_hidden));
             let panels = from / (2 * V::LANES)..to.div_ceil(2 * V::LANES);
             // `c (+)= Σ a · U` over some gates, of which the weights of the first are the `k`th group.
-            let product =
-                |a: &[*const T], c: &[*mut T], group: usize, add: bool| match weights.recurrent.get(group) {
-                    Some(b) => {
-                        let start = if add { Start::Add } else { Start::Zero };
-                        // SAFETY: rows of the group's gates and of H values, all padded.
-                        unsafe {
-                            V::product(&Product { a, c, b, panels: panels.clone(), columns: padded, start })
-                        }
-                    }
-                    None => {
-                        let groups = self.sizes.groups();
-                        let gate = groups[..group].iter().sum::<usize>();
-                        for (a, &c) in a.iter().zip(c) {
-                            for k in 0..groups[group] {
-                                let w = part(
-                                    self.inputs.weight_hh,
-                                    (gate + k) * d_hidden * d_hidden,
-                                    d_hidden * d_hidden,
-                                );
-                                let (a, add) = (a.wrapping_add(k * padded), add || k > 0);
-                                // SAFETY: H values, H rows of H weights.
-                                unsafe {
-                                    V::axpys(&Axpys {
-                                        a,
-                                        k: d_hidden,
-                                        w,
-                                        n: d_hidden,
-                                        c,
-                                        from: first,
-                                        to: last,
-                                        add,
-                                    })
-                                }
+            let product = |a: &[*const T], c: &[*mut T], group: usize, add: bool| match weights
+                .recurrent
+                .get(group)
+            {
+                Some(b) => {
+                    let start = if add { Start::Add } else { Start::Zero };
+                    // SAFETY: rows of the group's gates and of H values, all padded.
+                    unsafe { V::run(&Product { a, c, b, panels: panels.clone(), columns: padded, start }) }
+                }
+                None => {
+                    let groups = self.sizes.groups();
+                    let gate = groups[..group].iter().sum::<usize>();
+                    for (a, &c) in a.iter().zip(c) {
+                        for k in 0..groups[group] {
+                            let w = part(
+                                self.inputs.weight_hh,
+                                (gate + k) * d_hidden * d_hidden,
+                                d_hidden * d_hidden,
+                            );
+                            let (a, add) = (a.wrapping_add(k * padded), add || k > 0);
+                            // SAFETY: H values, H rows of H weights.
+                            unsafe {
+                                V::run(&Axpys {
+                                    a,
+                                    k: d_hidden,
+                                    w,
+                                    n: d_hidden,
+                                    c,
+                                    from: first,
+                                    to: last,
+                                    add,
+                                })
                             }
                         }
                     }
-                };
+                }
+            };
             let (mut a, mut c) = (Vec::new(), Vec::new());
             let mut rows = Vec::with_capacity(batch);
             for s in 0..n_steps {
@@ -300,7 +300,7 @@ impl<T: Dispatch> backward::Layer<'_, T> {
                     let (bias, bias_n) = (bias_at.at(0, width), bias_at.at(width, padded));
                     let rows = &rows[..];
                     // SAFETY: the rows are of this layer's sizes.
-                    unsafe { V::backward(&Backward { pass, d_hidden, padded, from, to, rows, bias, bias_n }) }
+                    unsafe { V::run(&Backward { pass, d_hidden, padded, from, to, rows, bias, bias_n }) }
                 };
                 match cell {
                     Cell::GruAfter => {
@@ -341,7 +341,7 @@ impl<T: Dispatch> backward::Layer<'_, T> {
             let c: Vec<_> = own.map(|row| self.input.at(row * d_input, d_input)).collect();
             let panels = 0..b.panels();
             // SAFETY: rows of G·H and of D values.
-            unsafe { V::product(&Product { a: &a, c: &c, b, panels, columns: d_input, start: Start::Zero }) };
+            unsafe { V::run(&Product { a: &a, c: &c, b, panels, columns: d_input, start: Start::Zero }) };
         });
         for b in 0..batch {
             for (state, to) in [(hidden, self.hidden), (cells, self.cell)].into_iter().take(cell.state_rows())
