@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""`rnn-zoo bench` beside PyTorch and ONNX Runtime on this machine, as Markdown tables.
+"""`rnn-zoo bench` beside PyTorch and ONNX Runtime on this machine, or beside burn's own layers: Markdown tables.
 
-    python benches/compare.py [--passes N] [--reps N] [--threads N] [--only layer|stream|lm] [--cell rnn|gru|lstm]
+    python benches/compare.py [--passes N] [--reps N] [--threads N] [--only layer|stream|lm|memory]
+                              [--cell rnn|gru|lstm] [--backend NAME] [--against reference,burn-nn]
 
 Runs target/release/rnn-zoo and benches/peers.py (with this Python) in turns, pass after pass, a case and
 a cell at a time: what else the machine does meets all of them. A number is the median over the passes.
+With --against the others are implementations of rnn-zoo's own backend, and layers alone are compared.
 Progress goes to stderr.
 """
 
@@ -22,12 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OURS, PEERS = "rnn-zoo", {"torch": "PyTorch", "ort": "ONNX Runtime"}
 CELLS = ["LSTM", "GRU", "RNN"]
-# What is timed: its name, its case, its key.
-TIMES = [
-    ("training", "layer", "train_ms"),
-    ("forward", "layer", "forward_ms"),
-    ("one step", "stream", "step_ms"),
-    ("language model, training step", "lm", "step_ms"),
+# What is measured: its name, its unit and what that is in the rows' own, its case, its key.
+MEASURES = [
+    ("training", "ms", 1, "layer", "train_ms"),
+    ("forward", "ms", 1, "layer", "forward_ms"),
+    ("one step", "ms", 1, "stream", "step_ms"),
+    ("language model, training step", "ms", 1, "lm", "step_ms"),
+    ("peak memory of training", "MiB", 2**20, "memory", "peak_bytes"),
 ]
 
 
@@ -36,10 +39,11 @@ def arguments():
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/rnn-zoo", help="our program")
     parser.add_argument("--backend", default="ndarray", help="our backend (default: ndarray)")
     parser.add_argument("--device", default="cpu", help="our device (default: cpu)")
+    parser.add_argument("--against", type=lambda names: names.split(","), default=[], help="reference, burn-nn or both")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--reps", type=int, default=7, help="timed runs a pass")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--only", choices=["layer", "stream", "lm"], help="these cases alone")
+    parser.add_argument("--only", choices=["layer", "stream", "lm", "memory"], help="these cases alone")
     parser.add_argument("--cell", choices=[cell.lower() for cell in CELLS], help="this cell alone")
     args = parser.parse_args()
     if min(args.passes, args.reps, args.threads) < 1:
@@ -60,20 +64,25 @@ def rows(command, threads):
 
 
 def measure(args):
-    """Times by key, cell, shape and implementation, one a pass; what each implementation says of itself."""
+    """Medians by key, cell, shape and implementation; what each implementation says of itself."""
     programs = {OURS: [args.program, "bench", "--json", "--backend", args.backend, "--device", args.device]}
-    programs |= {name: [sys.executable, ROOT / "benches/peers.py", "--peer", name] for name in PEERS}
+    if args.against:
+        programs[OURS] += ["--against", ",".join(args.against)]
+    else:
+        programs |= {name: [sys.executable, ROOT / "benches/peers.py", "--peer", name] for name in PEERS}
     cells = [cell.lower() for cell in CELLS if args.cell in (None, cell.lower())]
-    groups = [(case, cell) for case in ("layer", "stream") for cell in cells]
+    groups = [(case, cell) for case in ("layer", "stream", "memory") for cell in cells]
     groups += [("lm", "lstm")] if "lstm" in cells else []
     groups = [(case, cell) for case, cell in groups if args.only in (None, case)]
+    if args.against:
+        groups = [(case, cell) for case, cell in groups if case in ("layer", "memory")]
     if not groups:
-        sys.exit("error: the language models are LSTMs: leave out --cell, or --only lm")
-    times, machines = defaultdict(list), defaultdict(list)
+        sys.exit("error: nothing is left to compare: the language models are LSTMs, and --against has layers alone")
+    values, machines = defaultdict(list), defaultdict(list)
     for n in range(args.passes):
         for case, cell in groups:
             for name, program in programs.items():
-                if (case, name) == ("lm", "ort"):
+                if case in ("lm", "memory") and name == "ort":
                     continue
                 print(f"pass {n + 1}/{args.passes}: {case} {cell}: {name}", file=sys.stderr, flush=True)
                 options = {"--only": case, "--cell": cell, "--reps": args.reps, "--threads": args.threads}
@@ -83,10 +92,10 @@ def measure(args):
                         machines[name].append(row)
                         continue
                     shape = " ".join(f"{key}{row[key]}" for key in "VEBTIHL" if key in row)
-                    for _, case_of_time, key in TIMES:
-                        if case_of_time == row["case"] and key in row:
-                            times[case_of_time, key, cell.upper(), shape, name].append(row[key])
-    return {key: statistics.median(values) for key, values in times.items()}, machines
+                    for *_, case_of_key, key in MEASURES:
+                        if case_of_key == row["case"] and key in row:
+                            values[case_of_key, key, cell.upper(), shape, row["implementation"]].append(row[key])
+    return {key: statistics.median(numbers) for key, numbers in values.items()}, machines
 
 
 def processor():
@@ -101,39 +110,43 @@ def geometric_mean(values):
     return math.exp(statistics.fmean(map(math.log, values)))
 
 
-def table(cell, times):
-    """Markdown lines of one cell's times."""
-    peers = PEERS.values()
-    lines = [f"### {cell}", "", f"| | shape | rnn-zoo, ms | {', ms | '.join(peers)}, ms | fastest peer : rnn-zoo |"]
-    lines.append("|---|---|--:|" + "--:|" * len(PEERS) + "--:|")
-    for title, case, key in TIMES:
-        shapes = list(dict.fromkeys(k[3] for k in times if k[:3] == (case, key, cell)))
+def table(cell, medians, peers):
+    """Markdown lines of one cell's numbers."""
+    titles = [PEERS.get(name, name) for name in peers]
+    lines = [f"### {cell}", "", f"| | shape | rnn-zoo | {' | '.join(titles)} | best peer : rnn-zoo |"]
+    lines.append("|---|---|--:|" + "--:|" * len(peers) + "--:|")
+    for title, unit, scale, case, key in MEASURES:
+        shapes = list(dict.fromkeys(k[3] for k in medians if k[:3] == (case, key, cell)))
         ratios = []
         for shape in shapes:
-            ours, *others = (times.get((case, key, cell, shape, name)) for name in (OURS, *PEERS))
+            ours, *others = (medians.get((case, key, cell, shape, name)) for name in (OURS, *peers))
+            if not any(others):
+                continue
             ratios.append(min(other for other in others if other) / ours)
-            numbers = " | ".join(f"{ms:.4g}" if ms else "–" for ms in (ours, *others))
-            lines.append(f"| {title} | {shape} | {numbers} | {ratios[-1]:.2f} |")
-        if len(shapes) > 1:
-            blank = " |" * (1 + len(PEERS))
+            numbers = " | ".join(f"{number / scale:.4g}" if number else "–" for number in (ours, *others))
+            lines.append(f"| {title}, {unit} | {shape} | {numbers} | {ratios[-1]:.2f} |")
+        if len(ratios) > 1:
+            blank = " |" * (1 + len(peers))
             lines.append(f"| **{title}** | geometric mean |{blank} **{geometric_mean(ratios):.2f}** |")
     return lines
 
 
 def main():
     args = arguments()
-    times, machines = measure(args)
-    ours, versions = machines[OURS][0], machines["torch"][0] | (machines["ort"] or [{}])[0]
+    medians, machines = measure(args)
+    ours = machines[OURS][0]
     product = statistics.median(row["matmul_gflops"] for row in machines[OURS])
+    versions = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+    others = [f"{title} {said[0][key]}" for key, title in versions.items() for said in machines.values() if key in said[0]]
     print(
         f"{processor()}, {ours['threads']} threads; rnn-zoo {ours['rnn_zoo']} on burn {ours['burn']}, "
-        f"{ours['backend']} {ours['device']} (matrix product: {product:.0f} GFLOP/s); PyTorch {versions['torch']}"
-        + (f", ONNX Runtime {versions['onnxruntime']}" if "onnxruntime" in versions else "")
+        f"{ours['backend']} {ours['device']} (matrix product: {product:.0f} GFLOP/s)"
+        + "".join(f"; {other}" for other in others)
         + f"; medians of {args.passes} passes of {args.reps} runs each."
     )
     for cell in CELLS:
-        if any(key[2] == cell for key in times):
-            print("\n" + "\n".join(table(cell, times)))
+        if any(key[2] == cell for key in medians):
+            print("\n" + "\n".join(table(cell, medians, args.against or PEERS)))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """PyTorch and ONNX Runtime on the cases of `rnn-zoo bench`, with the same keys: one JSON object a line.
 
-    python benches/peers.py [--peer torch|ort] [--only layer|stream|lm] [--cell rnn|gru|lstm] [--threads N] [--reps N]
+    python benches/peers.py [--peer torch|ort] [--only layer|stream|lm|memory] [--cell rnn|gru|lstm] [--threads N]
+                            [--reps N]
 
-Times are medians in milliseconds. ONNX Runtime does not train: it has no `train_ms` and no `lm`.
+Times are medians in milliseconds. ONNX Runtime does not train: it has no `train_ms`, no `lm` and no `memory`.
 Needs the packages torch==2.9.0, onnx and onnxruntime; torch writes the ONNX files.
 """
 
 import argparse
+import ctypes
 import io
 import json
+import re
 import statistics
 import time
 import warnings
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -45,6 +49,24 @@ def median_ms(call, reps, warm=2):
     return statistics.median(once() for _ in range(reps))
 
 
+def peak():
+    """The most bytes of memory that this process has held."""
+    return int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
+
+
+def peak_bytes(step, reps, warm=2):
+    """Memory of this process at the peak of `reps` steps, above what it holds between steps."""
+    for _ in range(warm):
+        step()
+    # Freed memory goes back to the system, and the peak is now.
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    held = peak()
+    for _ in range(reps):
+        step()
+    return peak() - held
+
+
 def stack(cell, d_input, d_hidden, n_layers):
     build, _ = CELLS[cell]
     return build(d_input, d_hidden, n_layers, batch_first=True)
@@ -59,6 +81,17 @@ class Torch:
     def machine(self):
         return {"torch": torch.__version__, "threads": torch.get_num_threads()}
 
+    def training(self, cell, shape):
+        b, t, i, h, l = shape
+        rnn, x = stack(cell, i, h, l), torch.randn(b, t, i)
+
+        def step():
+            output, _ = rnn(x)
+            output.sum().backward()
+            rnn.zero_grad(set_to_none=True)
+
+        return step
+
     def layer(self, cell, shape, reps):
         b, t, i, h, l = shape
         rnn, x = stack(cell, i, h, l), torch.randn(b, t, i)
@@ -67,12 +100,7 @@ class Torch:
         def forward():
             rnn(x)
 
-        def train():
-            rnn.zero_grad(set_to_none=True)
-            output, _ = rnn(x)
-            output.sum().backward()
-
-        forward_ms, train_ms = median_ms(forward, reps), median_ms(train, reps)
+        forward_ms, train_ms = median_ms(forward, reps), median_ms(self.training(cell, shape), reps)
         _, gates = CELLS[cell]
         products = b * t * gates * h * sum(h + (h if k else i) for k in range(l))
         return {
@@ -94,7 +122,7 @@ class Torch:
 
         return {"step_ms": median_ms(step, 20 * reps, 20)}
 
-    def lm(self, shape, reps):
+    def lm_training(self, shape):
         v, e, h, l, b, t = shape
         embedding, rnn, head = nn.Embedding(v, e), stack("LSTM", e, h, l), nn.Linear(h, v)
         parameters = list(nn.ModuleList([embedding, rnn, head]).parameters())
@@ -102,13 +130,17 @@ class Torch:
         tokens, targets = torch.randint(v, (2, b, t))
 
         def step():
-            optimizer.zero_grad()
             hidden, _ = rnn(embedding(tokens))
             nn.functional.cross_entropy(head(hidden).view(b * t, v), targets.view(b * t)).backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
+            optimizer.zero_grad()
 
-        step_ms = median_ms(step, reps)
+        return step
+
+    def lm(self, shape, reps):
+        *_, b, t = shape
+        step_ms = median_ms(self.lm_training(shape), reps)
         return {"step_ms": step_ms, "tokens_per_s": 1e3 * b * t / step_ms}
 
 
@@ -127,7 +159,7 @@ class OneStep(nn.Module):
 class Ort:
     """ONNX Runtime on the CPU."""
 
-    lm = None
+    lm = training = None
 
     def __init__(self, threads):
         import onnxruntime
@@ -173,7 +205,7 @@ PEERS = {"torch": Torch, "ort": Ort}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", choices=PEERS, help="this one alone")
-    parser.add_argument("--only", choices=["layer", "stream", "lm"], help="these cases alone")
+    parser.add_argument("--only", choices=["layer", "stream", "lm", "memory"], help="these cases alone")
     parser.add_argument("--cell", choices=[cell.lower() for cell in CELLS], help="this cell alone")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--reps", type=int, default=7, help="timed runs; 20 times as many steps of a stream")
@@ -201,6 +233,13 @@ def main():
         if args.only in (None, "lm") and "LSTM" in cells and peer.lm:
             for shape in LMS:
                 say("lm", [*"VEHLBT"], shape, peer.lm(shape, args.reps))
+        if args.only == "memory" and peer.training:
+            for cell in cells:
+                for shape in LAYERS:
+                    numbers = {"peak_bytes": peak_bytes(peer.training(cell, shape), args.reps)}
+                    say("memory", ["cell", *"BTIHL"], [cell, *shape], numbers)
+            for shape in LMS if "LSTM" in cells else []:
+                say("memory", [*"VEHLBT"], shape, {"peak_bytes": peak_bytes(peer.lm_training(shape), args.reps)})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -51,6 +51,18 @@ pub enum Error {
     /// A training run that cannot go on.
     #[error("{0}")]
     Training(String),
+}
+
+/// What to do about it, where that is plain.
+fn advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => {
+            "; check the path, which starts at the folder that the program runs in"
+        }
+        std::io::ErrorKind::PermissionDenied => "; check who may read and write it",
+        std::io::ErrorKind::StorageFull => "; make room on the disk",
+        _ => "",
+    }
 }
 
 /// The library's result.

@@ -1,6 +1,7 @@
 //! Files read with a limit, and written whole or not at all.
 
 use crate::error::{Error, Result};
+use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -8,9 +9,8 @@ use std::path::Path;
 /// The bytes of a file of at most `most` of them.
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let io = |e| Error::io(path, e);
-    let limit = if most >= 1 << 30 { format!("{} GiB", most >> 30) } else { format!("{} MiB", most >> 20) };
     let too_large =
-        || Error::file(path, format!("is larger than {limit}, the most that is read: cut it down"));
+        || Error::file(path, format!("is larger than {}, the most that is read: cut it down", limit(most)));
     let file = File::open(path).map_err(io)?;
     if file.metadata().map_err(io)?.len() > most {
         return Err(too_large());
@@ -23,7 +23,27 @@ pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
 
 /// The text of a file; a byte order mark is dropped.
 pub fn read_utf8(path: &Path, most: u64) -> Result<String> {
-    let mut text = String::from_utf8(read_bytes(path, most)?).map_err(|e| {
+    utf8(path, read_bytes(path, most)?)
+}
+
+/// What the gzip file `path`, whose bytes are `packed`, holds: at most `most` bytes.
+pub fn unpack(path: &Path, packed: &[u8], most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(packed).take(most + 1).read_to_end(&mut bytes).map_err(|e| {
+        let message =
+            format!("cannot be unpacked ({e}): pack it again with gzip, or leave `.gz` off its name");
+        Error::file(path, message)
+    })?;
+    if bytes.len() as u64 > most {
+        let message = format!("unpacks to more than {}, the most that is read: cut it down", limit(most));
+        return Err(Error::file(path, message));
+    }
+    Ok(bytes)
+}
+
+/// The text that the bytes of a file are; a byte order mark is dropped.
+pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    let mut text = String::from_utf8(bytes).map_err(|e| {
         let offset = e.utf8_error().valid_up_to();
         let message = format!("not UTF-8 at byte {offset} of the file: save it as UTF-8 text");
         Error::line(path, line_at(e.as_bytes(), offset), message)
@@ -32,6 +52,10 @@ pub fn read_utf8(path: &Path, most: u64) -> Result<String> {
         text.remove(0);
     }
     Ok(text)
+}
+
+fn limit(bytes: u64) -> String {
+    if bytes >= 1 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
 }
 
 /// The line of byte `at`, from 1; the end of the text is on its last line.

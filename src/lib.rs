@@ -10,6 +10,7 @@ pub mod error;
 mod file;
 pub mod kernel;
 pub mod model;
+pub mod plot;
 pub mod predict;
 pub mod recurrent;
 pub mod train;

@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     match rnn_zoo::cli::run(rnn_zoo::cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", error.to_string().replace('\n', " "));
+            rnn_zoo::cli::show_error(&error);
             ExitCode::FAILURE
         }
     }

@@ -9,7 +9,8 @@ use burn::tensor::{Tensor, TensorData};
 use burn_ndarray::{NdArray, NdArrayDevice};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rnn_zoo::kernel::Cell;
+use rnn_zoo::config::Kernel;
+use rnn_zoo::kernel::{Cell, Keep, Norm, Operands, RecurrentBackend, Sequence, Zoneout};
 use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentState};
 
 type B = Autodiff<NdArray<f64>>;
@@ -134,16 +135,153 @@ fn gradients_pass_finite_differences() {
                 for lengths in [None, Some([4, 1, 2].as_slice())] {
                     for given in [false, true] {
                         seed += 1;
-                        let config = RecurrentStackConfig {
-                            n_layers,
-                            bidirectional,
-                            bias: seed % 4 != 0,
-                            ..RecurrentStackConfig::new(cell, D, H)
-                        };
-                        check(&config, lengths, given, seed);
+                        for kernel in [Kernel::Auto, Kernel::Reference] {
+                            let config = RecurrentStackConfig {
+                                n_layers,
+                                bidirectional,
+                                bias: seed % 4 != 0,
+                                kernel,
+                                ..RecurrentStackConfig::new(cell, D, H)
+                            };
+                            check(&config, lengths, given, seed);
+                        }
                     }
                 }
             }
         }
+    }
+}
+
+/// Steps before another thread's clearing away was met, many times over.
+const MANY: usize = 2000;
+
+/// The gradient of the initial state, which each layer takes its own part of, does not depend on what
+/// other threads differentiate meanwhile.
+#[test]
+fn gradients_are_the_same_beside_another_threads() {
+    fn of_state() -> Vec<f64> {
+        let config = RecurrentStackConfig { n_layers: 3, ..RecurrentStackConfig::new(Cell::RnnTanh, D, H) };
+        let stack: RecurrentStack<B> = config.init(&mut Init::new(1), &NdArrayDevice::Cpu);
+        let hidden = tensor::<3>(&[0.5; 3 * BATCH * H], &[3, BATCH, H]).require_grad();
+        let state = RecurrentState { hidden: hidden.clone(), cell: None };
+        let run = stack.forward(tensor(&[0.3; BATCH * STEPS * D], &[BATCH, STEPS, D]), None, Some(state));
+        let grads = (run.output.sum() + run.state.hidden.sum()).backward();
+        hidden.grad(&grads).expect("a leaf has a gradient").into_data().to_vec().expect("f64")
+    }
+    let alone = of_state();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..MANY).for_each(|_| assert_eq!(of_state(), alone)));
+        }
+    });
+}
+
+/// Layer norm and zoneout, one layer at a time: the fused kernel and the composed body.
+#[test]
+fn gradients_of_options_pass_finite_differences() {
+    let mut seed = 1000;
+    for cell in [Cell::RnnTanh, Cell::RnnRelu, Cell::Lstm, Cell::GruAfter, Cell::GruBefore] {
+        for (normed, zoneout) in [(true, false), (false, true), (true, true)] {
+            for lengths in [None, Some(vec![4, 1, 2])] {
+                for kernel in [Kernel::Fused, Kernel::Reference] {
+                    seed += 1;
+                    let bias = seed % 4 != 0;
+                    let sequence =
+                        Sequence { cell, reverse: seed % 3 == 0, lengths: lengths.clone(), kernel };
+                    check_options(&sequence, normed, zoneout, bias, seed);
+                }
+            }
+        }
+    }
+}
+
+fn check_options(sequence: &Sequence, normed: bool, zoneout: bool, bias: bool, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let cell = sequence.cell;
+    let (rows, lstm) = (cell.gates() * H, cell == Cell::Lstm);
+    let present = |there: bool, shape: &[usize]| there.then(|| shape.to_vec());
+    // In the order of the operands.
+    let shapes = [
+        present(true, &[STEPS, BATCH, D]),
+        present(true, &[BATCH, H]),
+        present(lstm, &[BATCH, H]),
+        present(true, &[rows, D]),
+        present(true, &[rows, H]),
+        present(bias, &[rows]),
+        present(bias, &[rows]),
+        present(normed, &[rows]),
+        present(normed, &[rows]),
+        present(normed && lstm, &[H]),
+        present(normed && lstm && bias, &[H]),
+    ];
+    let point: Vec<Option<Vec<f64>>> =
+        shapes.iter().map(|shape| shape.as_ref().map(|s| draw(&mut rng, s.iter().product()))).collect();
+    let shares = draw(&mut rng, STEPS * BATCH * H);
+    let mask: Vec<f64> = shares.iter().map(|&v| f64::from(v > 0.0)).collect();
+    let n_packed = (STEPS + cell.state_rows()) * BATCH * H;
+    let weights = draw(&mut rng, n_packed);
+
+    let evaluate = |point: &[Option<Vec<f64>>]| {
+        fn leaf<const N: usize>(
+            values: &Option<Vec<f64>>,
+            shape: &Option<Vec<usize>>,
+        ) -> Option<Tensor<B, N>> {
+            Some(tensor(values.as_ref()?, shape.as_ref()?).require_grad())
+        }
+        let matrix = |k: usize| leaf::<2>(&point[k], &shapes[k]);
+        let vector = |k: usize| leaf::<1>(&point[k], &shapes[k]);
+        let input: Tensor<B, 3> = leaf(&point[0], &shapes[0]).expect("always there");
+        let matrices = [1, 2, 3, 4].map(matrix);
+        let vectors = [5, 6, 7, 8, 9, 10].map(vector);
+        let [hidden, cell_state, weight_ih, weight_hh] = matrices.clone();
+        let [bias_ih, bias_hh, gain_ih, gain_hh, gain_cell, bias_cell] = vectors.clone();
+        let there = "always there";
+        let keep = |values: &[f64]| Keep::Mask(tensor(values, &[STEPS, BATCH, H]));
+        let operands = Operands::<B> {
+            input: input.clone(),
+            hidden: hidden.expect(there),
+            cell: cell_state,
+            weight_ih: weight_ih.expect(there),
+            weight_hh: weight_hh.expect(there),
+            bias_ih,
+            bias_hh,
+            norm: gain_ih.zip(gain_hh).map(|(gain_ih, gain_hh)| Norm {
+                gain_ih,
+                gain_hh,
+                gain_cell,
+                bias_cell,
+            }),
+            zoneout: zoneout.then(|| Zoneout {
+                hidden: if lstm { Keep::Share(0.3) } else { keep(&mask) },
+                cell: if lstm { keep(&mask) } else { Keep::Nothing },
+            }),
+        };
+        let packed = B::recurrent(sequence, operands);
+        let loss = (packed.clone() * tensor(&weights, &packed.dims())).sum();
+        let value: f64 = loss.clone().into_scalar();
+        let grads = loss.backward();
+        let values = |data: TensorData| data.to_vec::<f64>().expect("f64");
+        let mut all = vec![input.grad(&grads).map(|g| values(g.into_data()))];
+        all.extend(matrices.map(|m| m.and_then(|m| m.grad(&grads)).map(|g| values(g.into_data()))));
+        all.extend(vectors.map(|v| v.and_then(|v| v.grad(&grads)).map(|g| values(g.into_data()))));
+        (value, all)
+    };
+    let (_, grads) = evaluate(&point);
+    for (k, grad) in grads.iter().enumerate() {
+        assert_eq!(grad.is_some(), point[k].is_some(), "{sequence:?}: gradient {k}");
+        let Some(grad) = grad else { continue };
+        let direction = draw(&mut rng, grad.len());
+        let moved = |sign: f64| {
+            let mut point = point.clone();
+            let values = point[k].as_mut().expect("as it has a gradient");
+            values.iter_mut().zip(&direction).for_each(|(v, d)| *v += sign * EPS * d);
+            evaluate(&point).0
+        };
+        let numeric = (moved(1.0) - moved(-1.0)) / (2.0 * EPS);
+        let analytic: f64 = grad.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        assert!(
+            (numeric - analytic).abs() <= ATOL + RTOL * numeric.abs(),
+            "{sequence:?}, norm {normed}, zoneout {zoneout}: {k} has {analytic}, differences give {numeric}"
+        );
     }
 }

@@ -12,14 +12,14 @@
 
 mod record;
 
-pub use record::{NamedTensor, RecordFormat, named_tensors};
+pub use record::{NamedTensor, Precision, RecordFormat, named_tensors, rounded};
 
-use crate::config::Config;
+use crate::config::{Config, ModelConfig};
 use crate::data::Schema;
 use crate::error::{Error, Result};
 use crate::file::{read_utf8, sync_folder, write_whole};
 use crate::kernel::RecurrentBackend;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::train::Score;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct Manifest {
     pub burn: String,
     /// The record's format.
     pub record: RecordFormat,
+    /// The record's floats.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
     /// Parameters.
     pub parameters: usize,
     /// Seed of its training.
@@ -54,6 +57,9 @@ pub struct Manifest {
     pub epoch: usize,
     /// Backend and device it was trained on.
     pub trained_on: String,
+    /// Wall time of its training, seconds; 0: not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seconds: f64,
 }
 
 impl Manifest {
@@ -65,12 +71,18 @@ impl Manifest {
             rnn_zoo: env!("CARGO_PKG_VERSION").into(),
             burn: "0.21.0".into(),
             record: RecordFormat::Mpk,
+            precision: if config.train.half { Precision::Half } else { Precision::Full },
             parameters,
             seed: config.train.seed,
             epoch,
             trained_on,
+            seconds: 0.0,
         }
     }
+}
+
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// All of a model folder but its weights.
@@ -107,7 +119,7 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
     write("schema.json", &json(&contents.schema))?;
     write("scores.json", &json(&contents.scores))?;
     let format = contents.manifest.record;
-    write(&format.file_name(), &record::encode(model, format)?)?;
+    write(&format.file_name(), &record::encode(model, format, contents.manifest.precision)?)?;
     let draft = draft.keep();
     fs::rename(&draft, folder).map_err(|e| {
         fs::remove_dir_all(&draft).ok();
@@ -116,11 +128,14 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
     sync_folder(parent)
 }
 
-/// Reads a model folder, or the one inside a run folder, but not its weights.
+/// Reads a model folder, or the one inside a run folder, but not its weights. Where there is no such
+/// folder, `folder` is the name of a model in `models/`, the zoo.
 ///
 /// # Errors
 /// What is missing, damaged, or of a newer format.
 pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
+    let in_zoo = Path::new("models").join(folder);
+    let folder = if !folder.exists() && in_zoo.join("manifest.json").exists() { &in_zoo } else { folder };
     let inside = folder.join("model");
     let folder = if !folder.join("manifest.json").exists() && inside.join("manifest.json").exists() {
         inside
@@ -162,7 +177,9 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     })?;
     let (path, text) = read("schema.json")?;
     let schema: Schema = parse(&path, &text)?;
-    schema.check().map_err(|message| Error::file(&path, format!("{message}: the file is damaged")))?;
+    schema.check().map_err(|message| {
+        Error::file(&path, format!("{message}: the file is damaged; export or copy the folder again"))
+    })?;
     let (path, text) = read("scores.json")?;
     let scores: Vec<Score> = parse(&path, &text)?;
     Ok((folder, ModelFolder { manifest, config, schema, scores }))
@@ -175,12 +192,41 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
 pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(ModelFolder, Model<B>)> {
     let (folder, contents) = open(folder)?;
     let mut config = contents.config.model.clone();
-    crate::model::resolve(&mut config, &contents.schema)
+    model::resolve(&mut config, &contents.schema)
         .map_err(|e| Error::file(folder.join("config.toml"), format!("does not fit schema.json: {e}")))?;
-    let model = Model::new(&config, 0, device)?;
     let path = folder.join(contents.manifest.record.file_name());
-    let model = record::load(model, &path, contents.manifest.record)?;
+    let bytes = fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
+    // Before memory is taken for the weights: each of them is two bytes or more of the record.
+    if least_parameters(&config).is_none_or(|least| least as u64 > bytes / 2) {
+        let message = "is too small for the sizes in config.toml: the record is damaged or of another kind; export or copy it again";
+        return Err(Error::file(&path, message));
+    }
+    let model = Model::new(&config, 0, device)?;
+    let model = record::load(model, &path, (contents.manifest.record, contents.manifest.precision))?;
     Ok((contents, model))
+}
+
+/// Parameters that a model has at least: those of its largest matrices. `None`: more than can be counted.
+fn least_parameters(config: &ModelConfig) -> Option<usize> {
+    let product = |factors: &[usize]| factors.iter().try_fold(1usize, |n, &factor| n.checked_mul(factor));
+    let gates = model::cell(config).gates();
+    let directions = 1 + usize::from(config.bidirectional);
+    let d_input = config.d_embedding.or(config.d_input).unwrap_or(0);
+    let mut parts = vec![
+        product(&[config.n_layers, directions, gates, config.d_hidden, config.d_hidden]),
+        product(&[gates, config.d_hidden, d_input]),
+        product(&[config.vocabulary.unwrap_or(0), config.d_embedding.unwrap_or(0)]),
+    ];
+    if !config.tie_weights {
+        parts.push(product(&[config.d_hidden, config.d_output.unwrap_or(0)]));
+    }
+    parts.extend(config.tasks.iter().map(|task| product(&[config.d_hidden, task.d_output.unwrap_or(0)])));
+    if let Some(c) = &config.characters {
+        parts.push(product(&[8, c.d_hidden, c.d_hidden]));
+        parts.push(product(&[8, c.d_hidden, c.d_embedding]));
+        parts.push(product(&[c.vocabulary.unwrap_or(0), c.d_embedding]));
+    }
+    parts.into_iter().try_fold(0usize, |sum, part| sum.checked_add(part?))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -190,5 +236,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|e| Error::line(path, e.line(), format!("{e}: the file is damaged")))
+    serde_json::from_str(text).map_err(|e| {
+        Error::line(path, e.line(), format!("{e}: the file is damaged; export or copy the folder again"))
+    })
 }

@@ -8,9 +8,11 @@ use crate::file::read_bytes;
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::record::{BinBytesRecorder, FullPrecisionSettings, NamedMpkBytesRecorder, Recorder};
+use burn::record::{
+    BinBytesRecorder, FullPrecisionSettings, HalfPrecisionSettings, NamedMpkBytesRecorder, Recorder,
+};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bytes, DType, Tensor, TensorData};
+use burn::tensor::{Bytes, DType, Tensor, TensorData, f16};
 use rmpv::Value;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,23 @@ impl RecordFormat {
     /// The record's name in a model folder.
     pub fn file_name(self) -> String {
         format!("record.{}", self.name())
+    }
+}
+
+/// The floats of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32 bits: the weights as they are.
+    #[default]
+    Full,
+    /// 16 bits (IEEE 754 binary16): half the size, weights rounded to 11 significant bits.
+    Half,
+}
+
+impl Precision {
+    pub(super) fn is_full(&self) -> bool {
+        *self == Self::Full
     }
 }
 
@@ -101,46 +120,95 @@ impl Place {
 }
 
 /// The record of a model.
-pub(super) fn encode<B: RecurrentBackend>(model: &Model<B>, format: RecordFormat) -> Result<Vec<u8>> {
-    let burn = |e: burn::record::RecorderError| Error::Input(format!("the record cannot be written: {e}"));
+pub(super) fn encode<B: RecurrentBackend>(
+    model: &Model<B>,
+    format: RecordFormat,
+    precision: Precision,
+) -> Result<Vec<u8>> {
+    let unwritten = |e: &dyn std::fmt::Display| Error::Input(format!("the record cannot be written: {e}"));
+    let burn = |e: burn::record::RecorderError| unwritten(&e);
     let record = || model.clone().into_record();
-    match format {
-        RecordFormat::Mpk => {
+    if precision == Precision::Half
+        && let Some(tensor) = named_tensors(model).into_iter().find(|t| !fits_half(&t.data))
+    {
+        return Err(unwritten(&format!(
+            "weights of {} are too large for 16 bits: use full precision",
+            tensor.name
+        )));
+    }
+    match (format, precision) {
+        (RecordFormat::Mpk, Precision::Full) => {
             Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record(), ())
                 .map_err(burn)
         }
-        RecordFormat::Bin => {
+        (RecordFormat::Mpk, Precision::Half) => {
+            Recorder::<B>::record(&NamedMpkBytesRecorder::<HalfPrecisionSettings>::new(), record(), ())
+                .map_err(burn)
+        }
+        (RecordFormat::Bin, Precision::Full) => {
             Recorder::<B>::record(&BinBytesRecorder::<FullPrecisionSettings>::new(), record(), ())
                 .map_err(burn)
         }
-        RecordFormat::Safetensors => {
-            let tensors: Vec<NamedTensor> = named_tensors(model)
-                .into_iter()
-                .map(|t| NamedTensor { name: t.name, data: t.data.convert::<f32>() })
-                .collect();
-            let views = tensors.iter().map(|t| {
-                let view = TensorView::new(Dtype::F32, t.data.shape.to_vec(), t.data.as_bytes());
-                (t.name.as_str(), view.expect("a tensor's bytes are those of its shape"))
+        (RecordFormat::Bin, Precision::Half) => {
+            Recorder::<B>::record(&BinBytesRecorder::<HalfPrecisionSettings>::new(), record(), ())
+                .map_err(burn)
+        }
+        (RecordFormat::Safetensors, _) => {
+            let convert = |data: TensorData| match precision {
+                Precision::Full => (Dtype::F32, data.convert::<f32>()),
+                Precision::Half => (Dtype::F16, data.convert::<f16>()),
+            };
+            let tensors: Vec<_> =
+                named_tensors(model).into_iter().map(|t| (t.name, convert(t.data))).collect();
+            let views = tensors.iter().map(|(name, (dtype, data))| {
+                let view = TensorView::new(*dtype, data.shape.to_vec(), data.as_bytes());
+                (name.as_str(), view.expect("a tensor's bytes are those of its shape"))
             });
-            safetensors::serialize(views, None)
-                .map_err(|e| Error::Input(format!("the record cannot be written: {e}")))
+            safetensors::serialize(views, None).map_err(|e| unwritten(&e))
         }
     }
+}
+
+/// Whether each value is finite in 16 bits, or was not finite before.
+fn fits_half(data: &TensorData) -> bool {
+    let values = data.clone().convert::<f32>();
+    let values = values.as_slice::<f32>().expect("they were made so");
+    values.iter().all(|&value| !value.is_finite() || f16::from_f32(value).is_finite())
+}
+
+/// `model`, its weights rounded to what a record of half precision holds.
+pub fn rounded<B: RecurrentBackend>(model: Model<B>) -> Model<B> {
+    struct Round;
+    impl<B: Backend> ModuleMapper<B> for Round {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+            param.map(|value| {
+                let device = value.device();
+                let type_ = value.dtype();
+                Tensor::from_data(value.into_data().convert::<f16>().convert_dtype(type_), &device)
+            })
+        }
+    }
+    model.map(&mut Round)
 }
 
 /// `model` with the weights of a record; itself untouched where the record does not fit.
 pub(super) fn load<B: RecurrentBackend>(
     model: Model<B>,
     path: &Path,
-    format: RecordFormat,
+    (format, precision): (RecordFormat, Precision),
 ) -> Result<Model<B>> {
     let bytes = read_bytes(path, MAX_RECORD)?;
     let tensors = match format {
         RecordFormat::Mpk => decode_mpk(&bytes),
-        RecordFormat::Bin => decode_bin(&model, &bytes),
+        RecordFormat::Bin => decode_bin(&model, &bytes, precision),
         RecordFormat::Safetensors => decode_safetensors(&bytes),
     }
-    .map_err(|message| Error::file(path, format!("{message}: the record is damaged or of another kind")))?;
+    .map_err(|message| {
+        Error::file(
+            path,
+            format!("{message}: the record is damaged or of another kind; export or copy it again"),
+        )
+    })?;
     apply(model, tensors).map_err(|message| Error::file(path, message))
 }
 
@@ -158,11 +226,15 @@ fn decode_mpk(bytes: &[u8]) -> Decoded {
 
 /// Reads bincode without decoding it: the architecture alone says where each byte of such a record
 /// lies, so its frame is held against one of our own, and only the weights are taken out of it.
-fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8]) -> Decoded {
+fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8], precision: Precision) -> Decoded {
     // Two records that differ in every byte of every weight and identity, and nowhere else.
     let frame = |fill: u8, id: u64| {
-        let marked = model.clone().map(&mut Mark { fill, id: id.into() });
-        encode(&marked, RecordFormat::Bin).map_err(|e| e.to_string())
+        let value = match precision {
+            Precision::Full => f32::from_le_bytes([fill; 4]),
+            Precision::Half => f16::from_le_bytes([fill; 2]).to_f32(),
+        };
+        let marked = model.clone().map(&mut Mark { value, id: id.into() });
+        encode(&marked, RecordFormat::Bin, precision).map_err(|e| e.to_string())
     };
     let (frame, other) = (frame(0x11, 0)?, frame(0x22, u64::MAX)?);
     let free = |k: usize| frame[k] != other[k];
@@ -178,25 +250,28 @@ fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8]) -> Decoded {
         at = (from..frame.len()).find(|&k| !free(k)).unwrap_or(frame.len());
         from..at
     };
+    let dtype = match precision {
+        Precision::Full => DType::F32,
+        Precision::Half => DType::F16,
+    };
     let mut tensors = BTreeMap::new();
     for own in named_tensors(model) {
         let _identity = next_run();
         let values = bytes[next_run()].to_vec();
-        let data = floats(&own.name, values, own.data.shape.to_vec(), DType::F32)?;
+        let data = floats(&own.name, values, own.data.shape.to_vec(), dtype)?;
         tensors.insert(own.name, data);
     }
     Ok(tensors)
 }
 
 struct Mark {
-    fill: u8,
+    value: f32,
     id: ParamId,
 }
 
 impl<B: Backend> ModuleMapper<B> for Mark {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let value = f32::from_le_bytes([self.fill; 4]);
-        Param::initialized(self.id, Tensor::full(param.val().shape(), value, &param.val().device()))
+        Param::initialized(self.id, Tensor::full(param.val().shape(), self.value, &param.val().device()))
     }
 }
 
@@ -323,7 +398,7 @@ fn apply<B: RecurrentBackend>(
         wrong.truncate(4);
         let more = if more > 0 { format!("; and {more} more") } else { String::new() };
         return Err(format!(
-            "holds another architecture than config.toml describes: {}{more}",
+            "holds another architecture than config.toml describes: {}{more}; put back the files that were written together",
             wrong.join("; ")
         ));
     }

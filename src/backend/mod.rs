@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `ndarray` | burn-ndarray | `cpu` |
 //! | `wgpu` | burn-wgpu | `gpu:0`, …; `cpu` is a software device |
+//! | `fusion` | burn-wgpu with burn's fusion | the same |
 //! | `tch` | LibTorch | `cuda:0`, …, `mps`, `cpu` |
 
 #[cfg(not(any(feature = "ndarray", feature = "wgpu", feature = "tch")))]
@@ -14,6 +15,14 @@ use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use std::fmt;
+
+/// burn-wgpu's, whose name depends on the features that somebody else may have asked of it.
+#[cfg(feature = "wgpu")]
+pub(crate) type PlainWgpu = burn_wgpu::CubeBackend<burn_wgpu::WgpuRuntime, f32, i32, u32>;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+type Wgpu = PlainWgpu;
+#[cfg(feature = "fusion")]
+type Wgpu = burn_fusion::Fusion<PlainWgpu>;
 
 /// A backend that can train: it differentiates, and runs recurrent layers with and without.
 pub trait TrainBackend: AutodiffBackend<InnerBackend: RecurrentBackend> + RecurrentBackend {}
@@ -112,7 +121,13 @@ pub fn devices() -> Vec<DeviceInfo> {
 #[cfg(any(feature = "ndarray", feature = "tch"))]
 fn cpu_description() -> String {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    format!("{threads} threads")
+    // Linux says what it is.
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    match name {
+        Some((_, name)) => format!("{}, {threads} threads", name.trim()),
+        None => format!("{threads} threads"),
+    }
 }
 
 #[cfg(feature = "tch")]
@@ -228,7 +243,17 @@ pub fn select(backend: Option<&str>, device: Option<&str>) -> Result<DeviceInfo>
                 ));
             }
             let asked = [backend.unwrap_or_default(), device.unwrap_or("any device")].join(" ");
-            Error::Backend(format!("there is no {} here; there is: {there}", asked.trim()))
+            let mut message = format!("there is no {} here; there is: {there}", asked.trim());
+            // Devices of a backend that could be compiled in.
+            let owner = match wanted.as_deref().and_then(|name| name.split(':').next()) {
+                Some("cuda" | "mps") => BackendKind::Tch,
+                Some("gpu") => BackendKind::Wgpu,
+                _ => return Error::Backend(message),
+            };
+            if !compiled().contains(&owner) {
+                message += &format!("; `--features {owner}` compiles in the backend that has such devices");
+            }
+            Error::Backend(message)
         })
 }
 
@@ -259,7 +284,7 @@ impl DeviceInfo {
                 run_on::<burn_ndarray::NdArray<f32>, T>(task, Default::default())
             }
             #[cfg(feature = "wgpu")]
-            Place::Wgpu(device) => run_on::<burn_wgpu::Wgpu, T>(task, device.clone()),
+            Place::Wgpu(device) => run_on::<Wgpu, T>(task, device.clone()),
             #[cfg(feature = "tch")]
             Place::Tch(device) => run_on::<burn_tch::LibTorch<f32>, T>(task, *device),
         }
@@ -283,6 +308,15 @@ pub fn keep_freed_memory() {
                 libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
             }
         });
+    }
+}
+
+/// Gives freed memory back to the system, where the C library is glibc: what is left is in use.
+pub fn return_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it touches no memory that is in use.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

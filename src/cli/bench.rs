@@ -1,8 +1,9 @@
 use super::{DeviceArgs, print, print_json};
-use crate::backend::{DeviceInfo, Task, TrainBackend};
+use crate::backend::{self, DeviceInfo, Task, TrainBackend};
 use crate::config::{CellKind, IoMode, Kernel, Loss, ModelConfig, TrainConfig};
 use crate::data::{Batch, Input, Target};
 use crate::error::{Error, Result};
+use crate::kernel::dense::DenseBackend;
 use crate::kernel::{self, Cell, RecurrentBackend};
 use crate::model::{Model, Objective};
 use crate::recurrent::{Init, RecurrentStack, RecurrentStackConfig};
@@ -17,6 +18,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use std::fmt::Display;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
@@ -32,6 +35,14 @@ const LAYERS: [[usize; 5]; 5] = [
 const STREAMS: [[usize; 2]; 2] = [[256, 2], [512, 2]];
 /// V, E, H, L, B, T of an `lm` row.
 const LMS: [[usize; 6]; 2] = [[65, 128, 512, 2, 64, 128], [10_000, 200, 200, 2, 20, 20]];
+/// B, T, I and H, L of the `growth` rows, but for the one that grows.
+const GROWTH: [usize; 5] = [32, 64, 256, 256, 1];
+/// What grows, its places in [`GROWTH`], and its values.
+const GROWING: [(&str, &[usize], &[usize]); 3] = [
+    ("T", &[1], &[16, 32, 64, 128, 256, 512, 1024, 2048, 4096]),
+    ("H", &[2, 3], &[64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]),
+    ("B", &[0], &[1, 2, 4, 8, 16, 24, 32, 48, 64, 128, 256, 512]),
+];
 /// Runs that are not timed.
 const WARM: usize = 2;
 /// Timed runs of the implementations that ours is compared with, at most: they are slow.
@@ -42,7 +53,7 @@ pub struct BenchArgs {
     /// One JSON object a line instead of tables
     #[arg(long)]
     json: bool,
-    /// These cases alone
+    /// These cases alone [default: layer, stream, lm]
     #[arg(long, value_enum)]
     only: Option<Case>,
     /// This cell alone
@@ -69,6 +80,10 @@ enum Case {
     Stream,
     /// A training step of a language model, optimizer included
     Lm,
+    /// Peak memory of the training steps of `layer` and `lm`, above what is held between them
+    Memory,
+    /// Time per token of a layer that grows in T, in H and in B
+    Growth,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -148,23 +163,28 @@ impl Task for Bench<'_> {
             ("threads", json!(kernel::threads())),
             ("matmul_gflops", json!(product)),
         ]))?;
-        let wanted = |case| self.args.only.is_none_or(|only| only == case);
+        let wanted = |case| match self.args.only {
+            Some(only) => only == case,
+            None => matches!(case, Case::Layer | Case::Stream | Case::Lm),
+        };
         let cells: Vec<BenchCell> = BenchCell::value_variants()
             .iter()
             .copied()
             .filter(|&cell| self.args.cell.is_none_or(|only| only == cell))
             .collect();
+        let lms = if cells.contains(&BenchCell::Lstm) { LMS.as_slice() } else { &[] };
+        let ours = [(Implementation::RnnZoo, reps)];
+        let others = self.args.against.iter().map(|&other| (other, reps.min(AGAINST_REPS)));
+        let implementations: Vec<_> = ours.into_iter().chain(others).collect();
+        let each_layer = || {
+            let of_cell = |cell| LAYERS.into_iter().map(move |shape| (cell, shape));
+            let layers = cells.iter().copied().flat_map(of_cell);
+            layers
+                .flat_map(|(cell, shape)| implementations.iter().map(move |&(who, n)| (who, n, cell, shape)))
+        };
         if wanted(Case::Layer) {
-            let ours = [(Implementation::RnnZoo, reps)];
-            let others = self.args.against.iter().map(|&other| (other, reps.min(AGAINST_REPS)));
-            let implementations: Vec<_> = ours.into_iter().chain(others).collect();
-            for &cell in &cells {
-                for shape in LAYERS {
-                    for &(implementation, reps) in &implementations {
-                        let row = layer::<B>(implementation, cell, shape, reps, product, &device)?;
-                        self.output.row(row)?;
-                    }
-                }
+            for (implementation, reps, cell, shape) in each_layer() {
+                self.output.row(layer::<B>(implementation, cell, shape, reps, product, &device)?)?;
             }
         }
         if wanted(Case::Stream) {
@@ -174,43 +194,86 @@ impl Task for Bench<'_> {
                 }
             }
         }
-        if wanted(Case::Lm) && cells.contains(&BenchCell::Lstm) {
-            for shape in LMS {
+        if wanted(Case::Lm) {
+            for &shape in lms {
                 self.output.row(lm::<B>(shape, reps, &device)?)?;
+            }
+        }
+        if wanted(Case::Memory) {
+            for (implementation, reps, cell, shape) in each_layer() {
+                let step = training_step::<B>(implementation, cell, shape, &device);
+                let peak = peak_bytes::<B>(reps, &device, step)?;
+                let of_layer = layer_keys(implementation, cell, shape);
+                self.output.row(Row::new("memory", of_layer, vec![("peak_bytes", json!(peak))]))?;
+            }
+            for &shape in lms {
+                let peak = peak_bytes::<B>(reps, &device, lm_step::<B>(shape, &device)?)?;
+                self.output.row(Row::new("memory", lm_keys(shape), vec![("peak_bytes", json!(peak))]))?;
+            }
+        }
+        if wanted(Case::Growth) {
+            for &cell in &cells {
+                for (name, places, values) in GROWING {
+                    for &value in values {
+                        let mut shape = GROWTH;
+                        places.iter().for_each(|&place| shape[place] = value);
+                        self.output.row(growth::<B>(name, cell, shape, reps, product, &device)?)?;
+                    }
+                }
             }
         }
         Ok(())
     }
 }
 
-/// GFLOP/s of a product of two 1024 × 1024 matrices.
-fn matmul_gflops<B: Backend>(reps: usize, device: &B::Device) -> Result<f64> {
+/// GFLOP/s of a product of two 1024 × 1024 matrices, the fastest that there is.
+fn matmul_gflops<B: DenseBackend>(reps: usize, device: &B::Device) -> Result<f64> {
     const N: usize = 1024;
     let [a, b]: [Tensor<B, 2>; 2] = std::array::from_fn(|_| normal([N, N], device));
-    let ms = median_ms::<B>(reps, WARM, device, || drop(a.clone().matmul(b.clone())))?;
+    let ms = median_ms::<B>(reps, WARM, device, || drop(B::affine(a.clone(), b.clone(), None)))?;
     Ok(2.0 * N.pow(3) as f64 / ms / 1e6)
 }
 
 fn layer<B: TrainBackend>(
     implementation: Implementation,
     cell: BenchCell,
-    [b, t, i, h, l]: [usize; 5],
+    shape: [usize; 5],
     reps: usize,
     product: f64,
     device: &B::Device,
 ) -> Result<Row> {
-    let input: Tensor<B, 3> = normal([b, t, i], device);
-    let inner = input.clone().inner();
-    let forward = layers::<B::InnerBackend>(implementation, cell, [i, h, l], device);
-    let forward_ms = median_ms::<B>(reps, WARM, device, || drop(forward(inner.clone())))?;
-    let train = layers::<B>(implementation, cell, [i, h, l], device);
-    let train_ms = median_ms::<B>(reps, WARM, device, || drop(train(input.clone()).sum().backward()))?;
-    let widths: usize = (0..l).map(|k| if k == 0 { i + h } else { h + h }).sum();
-    let products = b * t * cell.cell().gates() * h * widths;
-    // A multiplication and an addition each, once forward and twice for the gradient.
-    let gflops = 6.0 * products as f64 / train_ms / 1e6;
-    Ok(Row(vec![
-        ("case", json!("layer")),
+    let [forward_ms, train_ms] = layer_ms::<B>(implementation, cell, shape, [reps, WARM], device)?;
+    let mut numbers = vec![("forward_ms", json!(forward_ms)), ("train_ms", json!(train_ms))];
+    numbers.extend(rate(cell, shape, train_ms, product));
+    Ok(Row::new("layer", layer_keys(implementation, cell, shape), numbers))
+}
+
+/// A layer's row, with times by token. The largest of them run for seconds: a few runs will do.
+fn growth<B: TrainBackend>(
+    over: &'static str,
+    cell: BenchCell,
+    shape: [usize; 5],
+    reps: usize,
+    product: f64,
+    device: &B::Device,
+) -> Result<Row> {
+    let [forward_ms, train_ms] =
+        layer_ms::<B>(Implementation::RnnZoo, cell, shape, [reps.min(3), 1], device)?;
+    let [b, t, ..] = shape;
+    let by_token = |ms: f64| json!(ms * 1e3 / (b * t) as f64);
+    let mut numbers = vec![
+        ("over", json!(over)),
+        ("forward_us_per_token", by_token(forward_ms)),
+        ("train_us_per_token", by_token(train_ms)),
+    ];
+    numbers.extend(rate(cell, shape, train_ms, product));
+    Ok(Row::new("growth", layer_keys(Implementation::RnnZoo, cell, shape), numbers))
+}
+
+type Pairs = Vec<(&'static str, Value)>;
+
+fn layer_keys(implementation: Implementation, cell: BenchCell, [b, t, i, h, l]: [usize; 5]) -> Pairs {
+    vec![
         ("implementation", json!(implementation.name())),
         ("cell", json!(cell.name())),
         ("B", json!(b)),
@@ -218,11 +281,44 @@ fn layer<B: TrainBackend>(
         ("I", json!(i)),
         ("H", json!(h)),
         ("L", json!(l)),
-        ("forward_ms", json!(forward_ms)),
-        ("train_ms", json!(train_ms)),
-        ("train_gflops", json!(gflops)),
-        ("matmul_share", json!(gflops / product)),
-    ]))
+    ]
+}
+
+/// What a training step of so many milliseconds makes of the machine's products.
+fn rate(cell: BenchCell, [b, t, i, h, l]: [usize; 5], train_ms: f64, product: f64) -> Pairs {
+    let widths: usize = (0..l).map(|k| if k == 0 { i + h } else { h + h }).sum();
+    let products = b * t * cell.cell().gates() * h * widths;
+    // A multiplication and an addition each, once forward and twice for the gradient.
+    let gflops = 6.0 * products as f64 / train_ms / 1e6;
+    vec![("train_gflops", json!(gflops)), ("matmul_share", json!(gflops / product))]
+}
+
+/// Milliseconds of a stack: forward, and with its gradient.
+fn layer_ms<B: TrainBackend>(
+    implementation: Implementation,
+    cell: BenchCell,
+    shape: [usize; 5],
+    [reps, warm]: [usize; 2],
+    device: &B::Device,
+) -> Result<[f64; 2]> {
+    let [b, t, i, h, l] = shape;
+    let input: Tensor<B::InnerBackend, 3> = normal([b, t, i], device);
+    let forward = layers::<B::InnerBackend>(implementation, cell, [i, h, l], device);
+    let forward_ms = median_ms::<B>(reps, warm, device, || drop(forward(input.clone())))?;
+    let train = training_step::<B>(implementation, cell, shape, device);
+    Ok([forward_ms, median_ms::<B>(reps, warm, device, train)?])
+}
+
+/// A stack's forward pass, and the gradient of its output's sum.
+fn training_step<B: TrainBackend>(
+    implementation: Implementation,
+    cell: BenchCell,
+    [b, t, i, h, l]: [usize; 5],
+    device: &B::Device,
+) -> impl FnMut() + use<B> {
+    let input: Tensor<B, 3> = normal([b, t, i], device);
+    let layers = layers::<B>(implementation, cell, [i, h, l], device);
+    move || drop(layers(input.clone()).sum().backward())
 }
 
 /// From `[B, T, I]` to `[B, T, H]`.
@@ -279,14 +375,13 @@ fn stream<B: RecurrentBackend>(
 ) -> Result<Row> {
     let step = stepper(stack::<B>(cell, [h, h, l], Kernel::Auto, device), device);
     let step_ms = median_ms::<B>(reps * 20, 20, device, step)?;
-    Ok(Row(vec![
-        ("case", json!("stream")),
+    let keys = vec![
         ("implementation", json!(Implementation::RnnZoo.name())),
         ("cell", json!(cell.name())),
         ("H", json!(h)),
         ("L", json!(l)),
-        ("step_ms", json!(step_ms)),
-    ]))
+    ];
+    Ok(Row::new("stream", keys, vec![("step_ms", json!(step_ms))]))
 }
 
 /// One step after another at batch 1, the state carried.
@@ -296,7 +391,31 @@ fn stepper<B: RecurrentBackend>(stack: RecurrentStack<B>, device: &B::Device) ->
     move || state = stack.step(input.clone(), state.clone()).1
 }
 
-fn lm<B: TrainBackend>([v, e, h, l, b, t]: [usize; 6], reps: usize, device: &B::Device) -> Result<Row> {
+fn lm<B: TrainBackend>(shape: [usize; 6], reps: usize, device: &B::Device) -> Result<Row> {
+    let step_ms = median_ms::<B>(reps, WARM, device, lm_step::<B>(shape, device)?)?;
+    let [.., b, t] = shape;
+    let tokens_per_s = (b * t) as f64 / step_ms * 1e3;
+    let numbers = vec![("step_ms", json!(step_ms)), ("tokens_per_s", json!(tokens_per_s))];
+    Ok(Row::new("lm", lm_keys(shape), numbers))
+}
+
+fn lm_keys([v, e, h, l, b, t]: [usize; 6]) -> Pairs {
+    vec![
+        ("implementation", json!(Implementation::RnnZoo.name())),
+        ("V", json!(v)),
+        ("E", json!(e)),
+        ("H", json!(h)),
+        ("L", json!(l)),
+        ("B", json!(b)),
+        ("T", json!(t)),
+    ]
+}
+
+/// What a step of training a language model does.
+fn lm_step<B: TrainBackend>(
+    [v, e, h, l, b, t]: [usize; 6],
+    device: &B::Device,
+) -> Result<impl FnMut() + use<B>> {
     let model = ModelConfig {
         vocabulary: Some(v),
         d_embedding: Some(e),
@@ -318,30 +437,18 @@ fn lm<B: TrainBackend>([v, e, h, l, b, t]: [usize; 6], reps: usize, device: &B::
         target: Target::Classes(tokens()),
         target_lengths: None,
     };
-    // What a step of training does, through the same learner.
+    // Through the same learner.
     let mut learner = Learner::new(
-        Trainee::new(Model::<B>::new(&model, 0, device)?, objective),
+        Trainee::new(Model::<B>::new(&model, 0, device)?, objective.into(), &config),
         OptimizerAdaptor::from(Optimizer::new(&config)),
         LearningRate::new(&config, 1),
     );
-    let step_ms = median_ms::<B>(reps, WARM, device, || {
+    Ok(move || {
         learner.lr_step();
-        let mut output = learner.train_step(batch.clone());
+        let mut output = learner.train_step(batch.clone().into());
         clip_by_global_norm::<B, _>(&learner.model(), &mut output.grads, config.clip);
         learner.optimizer_step(output.grads);
-    })?;
-    Ok(Row(vec![
-        ("case", json!("lm")),
-        ("implementation", json!(Implementation::RnnZoo.name())),
-        ("V", json!(v)),
-        ("E", json!(e)),
-        ("H", json!(h)),
-        ("L", json!(l)),
-        ("B", json!(b)),
-        ("T", json!(t)),
-        ("step_ms", json!(step_ms)),
-        ("tokens_per_s", json!((b * t) as f64 / step_ms * 1e3)),
-    ]))
+    })
 }
 
 fn normal<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
@@ -353,7 +460,7 @@ fn median_ms<B: Backend>(reps: usize, warm: usize, device: &B::Device, mut run: 
     let mut time = || {
         let started = Instant::now();
         run();
-        B::sync(device).map_err(|e| Error::Backend(format!("the device failed in a run: {e}")))?;
+        B::sync(device).map_err(failed)?;
         Ok(started.elapsed().as_secs_f64() * 1e3)
     };
     for _ in 0..warm {
@@ -364,8 +471,52 @@ fn median_ms<B: Backend>(reps: usize, warm: usize, device: &B::Device, mut run: 
     Ok((times[(reps - 1) / 2] + times[reps / 2]) / 2.0)
 }
 
+fn failed(error: impl Display) -> Error {
+    Error::Backend(format!("the device failed in a run: {error}"))
+}
+
+/// Bytes of this process's memory at the peak of `reps` runs, above those that it holds between runs.
+/// Runs before them have allocated what stays, an optimizer's moments among it.
+fn peak_bytes<B: Backend>(reps: usize, device: &B::Device, mut run: impl FnMut()) -> Result<u64> {
+    let mut runs = |n: usize| -> Result<()> {
+        for _ in 0..n {
+            run();
+            B::sync(device).map_err(failed)?;
+        }
+        Ok(())
+    };
+    runs(WARM)?;
+    backend::return_freed_memory();
+    // Linux then takes what is held for the peak.
+    fs::write(RESET, "5").map_err(|e| no_memory(RESET, &e))?;
+    let held = peak()?;
+    runs(reps)?;
+    Ok(peak()?.saturating_sub(held))
+}
+
+const RESET: &str = "/proc/self/clear_refs";
+const STATUS: &str = "/proc/self/status";
+
+/// The most bytes of memory that this process has held.
+fn peak() -> Result<u64> {
+    let status = fs::read_to_string(STATUS).map_err(|e| no_memory(STATUS, &e))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    Ok(kib.ok_or_else(|| no_memory(STATUS, &"no VmHWM in kB"))? << 10)
+}
+
+fn no_memory(path: &str, error: &dyn Display) -> Error {
+    Error::Backend(format!("memory is measured where Linux tells it: {path}: {error}"))
+}
+
 /// One case's numbers, in their order.
-struct Row(Vec<(&'static str, Value)>);
+struct Row(Pairs);
+
+impl Row {
+    fn new(case: &'static str, keys: Pairs, numbers: Pairs) -> Self {
+        Self([vec![("case", json!(case))], keys, numbers].concat())
+    }
+}
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -403,5 +554,25 @@ impl Output {
             other => other.to_string(),
         };
         line(row.0.into_iter().map(|(_, value)| cell(value)).collect(), &self.keys)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::peak_bytes;
+    use burn::backend::Flex;
+    use std::hint::black_box;
+
+    /// Other tests allocate meanwhile, far less than this.
+    #[test]
+    fn the_peak_of_a_run_is_what_it_allocates_and_frees() {
+        const MIB: usize = 1 << 20;
+        let mut kept = vec![1_u8; 256 * MIB];
+        let peak = peak_bytes::<Flex>(2, &Default::default(), || {
+            black_box(vec![1_u8; 300 * MIB]);
+        });
+        black_box(&mut kept);
+        let mib = peak.unwrap() as usize / MIB;
+        assert!((200..500).contains(&mib), "{mib} MiB");
     }
 }

@@ -1,5 +1,5 @@
 use super::{DeviceArgs, ModelArg, print};
-use crate::artifact::RecordFormat;
+use crate::artifact::{Precision, RecordFormat};
 use crate::error::Result;
 use crate::predict;
 use clap::{Args, ValueEnum};
@@ -12,6 +12,9 @@ pub struct ExportArgs {
     /// The record's format
     #[arg(long, value_enum)]
     format: ExportFormat,
+    /// Weights in 16 bits: half the size, rounded
+    #[arg(long)]
+    half: bool,
     /// The new model folder [default: NAME-FORMAT here]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -38,6 +41,7 @@ pub fn run(args: ExportArgs) -> Result<()> {
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     let out =
         args.out.unwrap_or_else(|| format!("{}-{}", model.folder().manifest.name, format.name()).into());
-    model.export(&out, format)?;
+    let precision = if args.half { Precision::Half } else { Precision::Full };
+    model.export(&out, format, precision)?;
     print(&out.join(format.file_name()).display().to_string())
 }

@@ -1,5 +1,5 @@
 use super::{DeviceArgs, Format, ModelArg, print, print_json, table};
-use crate::data::{InputSchema, TargetSchema};
+use crate::data::{InputSchema, TargetSchema, TaskSchema};
 use crate::error::Result;
 use crate::predict;
 use clap::Args;
@@ -41,11 +41,21 @@ pub fn run(args: InfoArgs) -> Result<()> {
     let input = match &folder.schema.input {
         InputSchema::Features { channels, .. } => format!("{channels} features a step"),
         InputSchema::Tokens { vocabulary } => format!("tokens of {}", vocabulary.len()),
+        InputSchema::Words { vocabulary, characters, .. } if characters.is_empty() => {
+            format!("words of {}", vocabulary.len())
+        }
+        InputSchema::Words { vocabulary, characters, .. } => {
+            format!("words of {}, spelled with {} characters", vocabulary.len(), characters.len())
+        }
     };
     let output = match &folder.schema.target {
         TargetSchema::Class { labels } => format!("one class of {}: {}", labels.len(), labels.join(", ")),
         TargetSchema::Tokens { labels } => format!("a class of {} a step", labels.len()),
         TargetSchema::Features { channels, .. } => format!("{channels} values"),
+        TargetSchema::Tasks { tasks } => {
+            let task = |task: &TaskSchema| format!("{}: a class of {}", task.name, task.labels.len());
+            tasks.iter().map(task).collect::<Vec<_>>().join("; ")
+        }
     };
     let mut rows = vec![field("name", manifest.name.clone())];
     if !config.description.is_empty() {

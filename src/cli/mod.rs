@@ -3,7 +3,9 @@
 mod bench;
 mod eval;
 mod export;
+mod generate;
 mod info;
+mod inspect;
 mod list;
 mod predict;
 mod train;
@@ -12,7 +14,7 @@ use crate::backend::{self, DeviceInfo};
 use crate::error::{Error, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A model zoo of recurrent networks: train, score, export and use them.
 #[derive(Debug, Parser)]
@@ -30,8 +32,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Run a trained model on new input
     Predict(predict::PredictArgs),
+    /// Write text with a trained language model
+    Generate(generate::GenerateArgs),
     /// Write a trained model to a new folder, in another record format
     Export(export::ExportArgs),
+    /// Draw what a language model's hidden units do over a text, and tell what surprised it
+    Inspect(inspect::InspectArgs),
     /// Show a model's layers, parameters, mode and scores
     Info(info::InfoArgs),
     /// List the models of the zoo
@@ -74,23 +80,28 @@ impl DeviceArgs {
 }
 
 /// The device that a program's `--backend` and `--device` ask for, by default the most capable
-/// one. Other arguments are an error that ends the program, as in every command line.
-///
-/// # Errors
-/// See [`backend::select`].
-pub fn device_from_args() -> Result<DeviceInfo> {
+/// one. Other arguments, and what [`backend::select`] refuses, are errors that end the program, as in every command line.
+pub fn device_from_args() -> DeviceInfo {
     #[derive(Parser)]
     struct Only {
         #[command(flatten)]
         device: DeviceArgs,
     }
-    Only::parse().device.select()
+    Only::parse().device.select().unwrap_or_else(|error| {
+        show_error(&error);
+        std::process::exit(1)
+    })
+}
+
+/// Shows an error in one line.
+pub fn show_error(error: &Error) {
+    eprintln!("error: {}", error.to_string().replace('\n', " "));
 }
 
 /// A trained model.
 #[derive(Debug, Args)]
 struct ModelArg {
-    /// A model folder, as in models/speaker, or a run folder
+    /// A model folder, as in models/speaker, a run folder, or the name of a model in models/
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 }
@@ -104,17 +115,32 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Export(args) => export::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Info(args) => info::run(args),
         Command::List(args) => list::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }
 
-/// Prints a result. A reader that has gone away ends the program quietly.
+/// Refuses a file that is there: nothing is overwritten.
+fn check_new(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Err(Error::file(path, "exists already, and nothing is overwritten: name another file"));
+    }
+    Ok(())
+}
+
+/// Prints a result.
 fn print(text: &str) -> Result<()> {
+    write(&format!("{text}\n"))
+}
+
+/// Prints a part of a result, at once. A reader that has gone away ends the program quietly.
+fn write(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other.map_err(|e| Error::io("stdout", e)),
     }

@@ -1,22 +1,25 @@
-use super::{DeviceArgs, Format, ModelArg, print, print_json};
+use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json};
 use crate::config::{DataFormat, IoMode};
-use crate::data::{self, InputSchema, SampleInput, Vocabulary, series, ts};
+use crate::data::{self, InputSchema, SampleInput, Vocabulary, audio, series, ts, words::WordReader};
 use crate::error::{Error, Result};
-use crate::file::{read_utf8, write_whole};
+use crate::file::write_whole;
 use crate::predict::{self, Answer, Predictor, RawInput};
 use clap::Args;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-/// Bytes of the largest file of lines.
-const MAX_FILE: u64 = 1 << 30;
-
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     #[command(flatten)]
     model: ModelArg,
-    /// A file of the model's own kind, or one sequence as it would stand in it; `-`: one a line from stdin
-    #[arg(required_unless_present = "input", conflicts_with = "input", value_name = "INPUT")]
+    /// A file of the model's own kind (of texts: one a line), a folder of such files, or one sequence as it would stand in
+    /// one; of a model of sound a .wav file, a folder of them or a .tar.gz; `-`: one a line from stdin
+    #[arg(
+        allow_hyphen_values = true,
+        required_unless_present = "input",
+        conflicts_with = "input",
+        value_name = "INPUT"
+    )]
     text: Option<String>,
     /// Raw tensors instead: a safetensors file with x ([B, T, D] f32, or [B, T] i64 tokens), and lengths, h0, c0
     #[arg(long, requires = "output", value_name = "FILE")]
@@ -37,17 +40,18 @@ pub struct PredictArgs {
 pub fn run(args: PredictArgs) -> Result<()> {
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
-        if output.exists() {
-            return Err(Error::file(output, "exists already, and nothing is overwritten: name another file"));
-        }
-        let said = model.run(&RawInput::read(input)?, args.steps)?;
+        check_new(output)?;
+        let said = model.run(&RawInput::read(input)?, args.steps).map_err(|e| match e {
+            Error::Input(message) => Error::file(input, message),
+            other => other,
+        })?;
         return write_whole(output, &said.to_safetensors());
     }
     let text = args.text.unwrap_or_default();
     let folder = model.folder();
-    let show = |answer: &Answer| match args.format {
-        Format::Json => print_json(&json(answer)),
-        Format::Text => print(&plain(answer)),
+    let show = |answer: &Answer, words: &[String]| match args.format {
+        Format::Json => print_json(&json(answer, words)),
+        Format::Text => print(&plain(answer, words)),
     };
     if text == "-" {
         // A one-to-one model reads a stream: a line is a reading, the state goes from line to line.
@@ -56,44 +60,117 @@ pub fn run(args: PredictArgs) -> Result<()> {
         for (k, line) in std::io::stdin().lock().lines().enumerate() {
             let at = |message: String| Error::line("stdin", k + 1, message);
             let line = line.map_err(|e| at(format!("cannot be read ({e}): give UTF-8 text")))?;
-            let input = parse(&*model, &line).map_err(|e| at(e.to_string()))?;
+            let Parsed { input, words } = parse(&*model, &line).map_err(|e| at(e.to_string()))?;
             let answer = match &mut stream {
                 Some(stream) => stream.step(&input),
                 None => model.predict(&[input], args.steps).map(|mut answers| answers.remove(0)),
             };
-            show(&answer.map_err(|e| at(e.to_string()))?)?;
+            show(&answer.map_err(|e| at(e.to_string()))?, &words)?;
         }
         return Ok(());
     }
-    let inputs = if Path::new(&text).is_file() {
+    let sound = folder.config.data.format == DataFormat::Wav;
+    if sound && audio::is_collection(Path::new(&text)) {
+        return answer_clips(&*model, Path::new(&text), args.format);
+    }
+    if Path::new(&text).is_dir() {
+        return answer_files(&*model, Path::new(&text), args.steps, args.format);
+    }
+    let inputs = if sound || Path::new(&text).is_file() {
         read_file(&*model, Path::new(&text))?
     } else {
         let no_file = |e| Error::Input(format!("{e} (and there is no file of that name)"));
         vec![parse(&*model, &text).map_err(no_file)?]
     };
-    for answer in model.predict(&inputs, args.steps)? {
-        show(&answer)?;
+    let (inputs, words): (Vec<_>, Vec<_>) = inputs.into_iter().map(|p| (p.input, p.words)).unzip();
+    for (answer, words) in model.predict(&inputs, args.steps)?.iter().zip(&words) {
+        show(answer, words)?;
     }
     Ok(())
 }
 
-/// One sequence as it would stand in a file of the model's kind.
-fn parse(model: &dyn Predictor, line: &str) -> Result<SampleInput> {
+/// A sequence, and its words where it has some.
+struct Parsed {
+    input: SampleInput,
+    words: Vec<String>,
+}
+
+impl From<SampleInput> for Parsed {
+    fn from(input: SampleInput) -> Self {
+        Self { input, words: Vec::new() }
+    }
+}
+
+/// Answers each clip of a folder or an archive, after its name.
+fn answer_clips(model: &dyn Predictor, path: &Path, format: Format) -> Result<()> {
+    let folder = model.folder();
+    let clips = audio::read_clips(path, &folder.config.data, &folder.schema.input)?;
+    let (names, inputs): (Vec<_>, Vec<_>) =
+        clips.into_iter().map(|(name, clip)| (name, SampleInput::Features(clip))).unzip();
+    let answers = model.predict(&inputs, None)?;
+    names.iter().zip(&answers).try_for_each(|(name, answer)| show_of(name, answer, &[], format))
+}
+
+/// Answers the sequences of each file of a folder, in the order of their names, each after its file's.
+fn answer_files(model: &dyn Predictor, folder: &Path, steps: Option<usize>, format: Format) -> Result<()> {
+    let io = |e| Error::io(folder, e);
+    let entries = std::fs::read_dir(folder).map_err(io)?;
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<_>>().map_err(io)?;
+    files.retain(|path| path.is_file());
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::file(folder, "has no file: name a folder of files of the model's own kind"));
+    }
+    for file in files {
+        let parsed = read_file(model, &file)?;
+        let inputs: Vec<SampleInput> = parsed.iter().map(|p| p.input.clone()).collect();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        for (answer, Parsed { words, .. }) in model.predict(&inputs, steps)?.iter().zip(&parsed) {
+            show_of(&name, answer, words, format)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints an answer after the name of its file.
+fn show_of(name: &str, answer: &Answer, words: &[String], format: Format) -> Result<()> {
+    match format {
+        Format::Json => {
+            let mut answer = json(answer, words);
+            answer["file"] = name.into();
+            print_json(&answer)
+        }
+        Format::Text => print(&format!("{name}\t{}", plain(answer, words))),
+    }
+}
+
+/// One sequence as it would stand in a file of the model's kind; of a clip of sound the path of its file.
+fn parse(model: &dyn Predictor, line: &str) -> Result<Parsed> {
     let folder = model.folder();
     match &folder.schema.input {
         InputSchema::Tokens { vocabulary } => {
-            Ok(SampleInput::Tokens(Vocabulary::try_from(vocabulary.clone())?.encode(line)?))
+            Ok(SampleInput::Tokens(Vocabulary::try_from(vocabulary.clone())?.encode(line)?).into())
+        }
+        schema @ InputSchema::Words { .. } => {
+            let reader = WordReader::new(schema)?;
+            let words = reader.split(line);
+            let input = reader.encode(&words);
+            Ok(Parsed { input, words: words.into_iter().map(String::from).collect() })
+        }
+        schema if folder.config.data.format == DataFormat::Wav => {
+            Ok(SampleInput::Features(audio::read_clip(Path::new(line), &folder.config.data, schema)?).into())
         }
         schema => {
             let row = matches!(folder.config.model.mode, IoMode::OneToOne | IoMode::OneToMany);
             let features = if row { series::parse_row(line, schema) } else { ts::parse_case(line, schema) };
-            Ok(SampleInput::Features(features?))
+            Ok(SampleInput::Features(features?).into())
         }
     }
 }
 
 /// The sequences of a file of the model's kind.
-fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<SampleInput>> {
+fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<Parsed>> {
     let folder = model.folder();
     let config = &folder.config;
     match config.data.format {
@@ -105,11 +182,16 @@ fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<SampleInput>> {
                 Some(path),
                 folder.manifest.seed,
             )?;
-            Ok(samples.into_iter().map(|sample| sample.input).collect())
+            Ok(samples.into_iter().map(|sample| sample.input.into()).collect())
         }
-        DataFormat::Csv => Ok(vec![SampleInput::Features(series::read_inputs(path, &folder.schema.input)?)]),
+        DataFormat::Csv => {
+            Ok(vec![SampleInput::Features(series::read_inputs(path, &folder.schema.input)?).into()])
+        }
+        DataFormat::Wav => Ok(vec![
+            SampleInput::Features(audio::read_clip(path, &config.data, &folder.schema.input)?).into(),
+        ]),
         _ => {
-            let text = read_utf8(path, MAX_FILE)?;
+            let text = data::read_text(path)?;
             let lines = text.lines().enumerate();
             lines
                 .map(|(k, line)| parse(model, line).map_err(|e| Error::line(path, k + 1, e.to_string())))
@@ -118,8 +200,12 @@ fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<SampleInput>> {
     }
 }
 
-fn plain(answer: &Answer) -> String {
+/// As text; of words, each with its label on a line of its own, and a blank line at the end, as in a tagged file.
+fn plain(answer: &Answer, words: &[String]) -> String {
     match answer {
+        Answer::Labels(steps) if !words.is_empty() => {
+            words.iter().zip(steps).map(|(word, (label, _))| format!("{word}\t{label}\n")).collect()
+        }
         Answer::Class(classes) => {
             classes.first().map_or(String::new(), |(label, probability)| format!("{label}\t{probability:.4}"))
         }
@@ -128,10 +214,17 @@ fn plain(answer: &Answer) -> String {
             let row = |row: &[f32]| row.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
             values.data.chunks(values.channels).map(row).collect::<Vec<_>>().join("\n")
         }
+        Answer::Tasks(tasks) => {
+            let task = |(name, answer): &(String, Answer)| match answer {
+                Answer::Labels(_) => plain(answer, words),
+                _ => format!("{name}\t{}", plain(answer, words)),
+            };
+            tasks.iter().map(task).collect::<Vec<_>>().join("\n")
+        }
     }
 }
 
-fn json(answer: &Answer) -> serde_json::Value {
+fn json(answer: &Answer, words: &[String]) -> serde_json::Value {
     let steps = |steps: &[(String, f64)]| -> Vec<_> {
         steps.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect()
     };
@@ -140,7 +233,14 @@ fn json(answer: &Answer) -> serde_json::Value {
             let (label, probability) = &classes[0];
             serde_json::json!({"label": label, "probability": probability, "classes": steps(classes)})
         }
+        Answer::Labels(labels) if !words.is_empty() => {
+            let step = |(word, (label, p)): (&String, &(String, f64))| serde_json::json!({"word": word, "label": label, "probability": p});
+            serde_json::json!({"steps": words.iter().zip(labels).map(step).collect::<Vec<_>>()})
+        }
         Answer::Labels(labels) => serde_json::json!({"text": answer.label(), "steps": steps(labels)}),
+        Answer::Tasks(tasks) => {
+            tasks.iter().map(|(name, answer)| (name.clone(), json(answer, words))).collect()
+        }
         Answer::Values(values) => {
             serde_json::json!({"values": values.data.chunks(values.channels).collect::<Vec<_>>()})
         }

@@ -3,10 +3,11 @@
 use super::schema::tenth;
 use super::{
     CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Kernel, Loss, Merge, ModelConfig,
-    OptimizerKind, OutputActivation, Schedule, TrainConfig,
+    OptimizerKind, OutputActivation, Part, Schedule, TaskConfig, TextUnit, TrainConfig,
 };
 use crate::error::{Error, Result};
 use serde::Serialize;
+use std::fmt;
 use std::path::Path;
 
 /// Sizes beyond these are slips or files from strangers; memory would end first.
@@ -15,10 +16,20 @@ const MAX_LAYERS: usize = 64;
 const MAX_VOCABULARY: usize = 10_000_000;
 const MAX_COUNT: usize = 1_000_000;
 const MAX_SAMPLES: usize = 100_000_000;
+const MAX_MS: usize = 1000;
+const MAX_MELS: usize = 1024;
 /// A name becomes a folder's; file systems take 255 bytes.
 const MAX_NAME: usize = 100;
 /// The formats that are read from files.
-const FILES: &[DataFormat] = &[DataFormat::Ts, DataFormat::Csv, DataFormat::Text];
+const FILES: &[DataFormat] = &[
+    DataFormat::Ts,
+    DataFormat::Csv,
+    DataFormat::Text,
+    DataFormat::LabelledText,
+    DataFormat::Tagged,
+    DataFormat::IntentSlots,
+    DataFormat::Wav,
+];
 
 impl Config {
     /// Refuses what cannot be, naming the key, the reason and what to write instead.
@@ -44,7 +55,14 @@ impl Config {
         if data.format == DataFormat::Program {
             return Ok(()); // Its kind is known once it is there.
         }
-        let tokens = matches!(data.format, DataFormat::Text | DataFormat::CopyMemory);
+        let words =
+            matches!(data.format, DataFormat::LabelledText | DataFormat::Tagged | DataFormat::IntentSlots);
+        let tokens = words || matches!(data.format, DataFormat::Text | DataFormat::CopyMemory);
+        need(
+            words || model.characters.is_none(),
+            "model.characters",
+            &format!("the words of `{format}` data are not spelled out: leave it out"),
+        )?;
         match model.d_embedding {
             None if tokens => Err(Error::config(
                 "model.d_embedding",
@@ -58,12 +76,26 @@ impl Config {
                     "`{format}` data is features, which have no embedding: leave out d_embedding and vocabulary"
                 ),
             )),
-            _ => need(
-                !(data.format == DataFormat::Text && model.bidirectional),
-                "model.bidirectional",
-                "a text model predicts the next character, which the reverse direction has read: write false",
+            _ => Ok(()),
+        }?;
+        // What comes next stands among what the reverse direction has read.
+        let reads_ahead = match data.format {
+            DataFormat::Text => true,
+            DataFormat::Csv if model.mode == IoMode::ManyToMany => {
+                data.targets.is_empty()
+                    || data.columns.is_empty()
+                    || data.targets.iter().any(|target| data.columns.contains(target))
+            }
+            _ => false,
+        };
+        need(
+            !(model.bidirectional && reads_ahead),
+            "model.bidirectional",
+            &format!(
+                "a model of `{format}` data predicts what comes next, which the reverse direction has read: write false, or \
+                 predict columns of a csv file that are not read (data.columns, data.targets)"
             ),
-        }
+        )
     }
 
     fn check_training_fits(&self) -> Result<()> {
@@ -72,7 +104,13 @@ impl Config {
         // Values to predict, or classes and tokens; of a program's data it is known once they are there.
         let usual = match format {
             DataFormat::Csv | DataFormat::Adding => Some(Loss::Mse),
-            DataFormat::Ts | DataFormat::Text | DataFormat::CopyMemory => Some(Loss::CrossEntropy),
+            DataFormat::Ts
+            | DataFormat::Text
+            | DataFormat::LabelledText
+            | DataFormat::Tagged
+            | DataFormat::IntentSlots
+            | DataFormat::Wav
+            | DataFormat::CopyMemory => Some(Loss::CrossEntropy),
             DataFormat::Program => None,
         };
         let loss = train.loss.or(usual);
@@ -98,6 +136,26 @@ impl Config {
             train.label_smoothing == 0.0 || matches!(loss, None | Some(Loss::CrossEntropy)),
             "train.label_smoothing",
             "only loss = \"cross-entropy\" smooths labels: write 0, or that loss",
+        )?;
+        need(
+            !train.carry_state || (self.data.format == DataFormat::Text && !model.bidirectional),
+            "train.carry_state",
+            "only windows of one text follow each other, and only one direction goes on: write false",
+        )?;
+        for (key, value) in [
+            ("train.activation_regularization", train.activation_regularization),
+            ("train.temporal_activation_regularization", train.temporal_activation_regularization),
+        ] {
+            need(
+                value == 0.0 || model.mode == IoMode::ManyToMany,
+                key,
+                "only a many-to-many model has a head that reads every step: write 0",
+            )?;
+        }
+        need(
+            train.word_dropout == 0.0 || self.data.format == DataFormat::Program || self.data.has_words(),
+            "train.word_dropout",
+            "only words have an unknown one to stand for them: write 0",
         )?;
         need(
             train.input_noise == 0.0 || model.d_embedding.is_none(),
@@ -135,8 +193,26 @@ impl DataConfig {
             targets: Vec::new(),
             horizon: None,
             window: None,
+            unit: None,
+            min_count: None,
+            lowercase: false,
+            label_delimiter: None,
+            tag_column: None,
+            sample_rate: None,
+            window_ms: None,
+            hop_ms: None,
+            mels: None,
             steps: None,
             samples: None,
+        }
+    }
+
+    /// Whether samples are words, of which some are unknown.
+    pub(crate) fn has_words(&self) -> bool {
+        match self.format {
+            DataFormat::LabelledText | DataFormat::Tagged | DataFormat::IntentSlots => true,
+            DataFormat::Text => self.unit == Some(TextUnit::Word),
+            _ => false,
         }
     }
 }
@@ -150,13 +226,22 @@ impl ModelConfig {
             d_input: None,
             vocabulary: None,
             d_embedding: None,
+            embedding_deviation: None,
             d_hidden,
             n_layers: 1,
             bias: true,
             bidirectional: false,
             merge: Merge::default(),
             dropout: 0.0,
+            zoneout: 0.0,
+            zoneout_cell: None,
+            layer_norm: false,
             head_dropout: 0.0,
+            input_dropout: 0.0,
+            variational: false,
+            embedding_dropout: 0.0,
+            weight_drop: 0.0,
+            tie_weights: false,
             d_output: None,
             output_activation: OutputActivation::default(),
             hidden_activation: None,
@@ -167,7 +252,32 @@ impl ModelConfig {
             pooling: None,
             feedback: None,
             max_steps: None,
+            tasks: Vec::new(),
+            characters: None,
         }
+    }
+
+    /// The parts that there are: of features the input has no parameters.
+    fn parts(&self) -> Vec<Part> {
+        let input = self.d_embedding.map(|_| Part::Input);
+        let heads = self.tasks.iter().map(|task| Part::Head(task.name.clone()));
+        input.into_iter().chain([Part::Recurrent]).chain(heads).collect()
+    }
+
+    /// The parts that `task` trains, sorted; `Err`: a name that is none.
+    pub(crate) fn trained_parts(&self, task: &TaskConfig) -> Result<Vec<Part>, String> {
+        let all = self.parts();
+        let mut trained = Vec::new();
+        for name in &task.trains {
+            match all.iter().find(|part| part.to_string() == *name) {
+                Some(part) => trained.push(part.clone()),
+                None if name == "all" => trained.extend(all.iter().cloned()),
+                None => return Err(name.clone()),
+            }
+        }
+        trained.sort();
+        trained.dedup();
+        Ok(trained)
     }
 
     /// Refuses what cannot be built, as [`Config::check`] does.
@@ -182,6 +292,14 @@ impl ModelConfig {
         size("model.max_steps", self.max_steps, MAX_COUNT)?;
         probability("model.dropout", self.dropout)?;
         probability("model.head_dropout", self.head_dropout)?;
+        probability("model.input_dropout", self.input_dropout)?;
+        probability("model.embedding_dropout", self.embedding_dropout)?;
+        probability("model.weight_drop", self.weight_drop)?;
+        if let Some(characters) = &self.characters {
+            size("model.characters.vocabulary", characters.vocabulary, MAX_VOCABULARY)?;
+            size("model.characters.d_embedding", characters.d_embedding, MAX_FEATURES)?;
+            size("model.characters.d_hidden", characters.d_hidden, MAX_FEATURES)?;
+        }
         need(
             self.dropout == 0.0 || self.n_layers > 1,
             "model.dropout",
@@ -205,6 +323,14 @@ impl ModelConfig {
         only(self.hidden_activation.is_some(), CellKind::Rnn, "model.hidden_activation")?;
         only(self.reset.is_some(), CellKind::Gru, "model.reset")?;
         only(self.forget_bias.is_some(), CellKind::Lstm, "model.forget_bias")?;
+        only(self.zoneout_cell.is_some(), CellKind::Lstm, "model.zoneout_cell")?;
+        probability("model.zoneout", self.zoneout)?;
+        probability("model.zoneout_cell", self.zoneout_cell.unwrap_or(0.0))?;
+        need(
+            !self.layer_norm || self.d_hidden > 1,
+            "model.layer_norm",
+            "a norm over one unit is always zero: write d_hidden = 2 or more, or false",
+        )?;
         need(
             self.forget_bias.is_none_or(f64::is_finite),
             "model.forget_bias",
@@ -219,6 +345,32 @@ impl ModelConfig {
 
     fn check_input(&self) -> Result<()> {
         need(
+            self.embedding_dropout == 0.0 || self.d_embedding.is_some(),
+            "model.embedding_dropout",
+            "only tokens have an embedding: write 0, or input_dropout for features",
+        )?;
+        need(
+            !self.tie_weights || (self.mode == IoMode::ManyToMany && self.d_embedding.is_some()),
+            "model.tie_weights",
+            "only a many-to-many model of tokens writes what it reads: write false",
+        )?;
+        need(
+            !self.tie_weights
+                || self.vocabulary.is_none()
+                || self.d_output.is_none_or(|d| Some(d) == self.vocabulary),
+            "model.tie_weights",
+            "the model writes other tokens than it reads, so that a head cannot have the embedding's weight: write false",
+        )?;
+        let directions = if self.bidirectional && self.merge == Merge::Concat { 2 } else { 1 };
+        let d_stack = directions * self.d_hidden;
+        need(
+            !self.tie_weights || self.d_embedding == Some(d_stack),
+            "model.d_embedding",
+            &format!(
+                "the head has the embedding's weight (tie_weights), and reads {d_stack} features: write {d_stack}"
+            ),
+        )?;
+        need(
             self.d_input.is_none() || (self.d_embedding.is_none() && self.vocabulary.is_none()),
             "model.d_input",
             "a model reads features or tokens: leave out d_input, or d_embedding and vocabulary",
@@ -227,10 +379,94 @@ impl ModelConfig {
             self.vocabulary.is_none() || self.d_embedding.is_some(),
             "model.vocabulary",
             "tokens need an embedding: write its size too, as in d_embedding = 64",
+        )?;
+        need(
+            self.embedding_deviation.is_none() || self.d_embedding.is_some(),
+            "model.embedding_deviation",
+            "only tokens have an embedding: leave it out",
+        )?;
+        need(
+            self.embedding_deviation.is_none_or(|deviation| deviation.is_finite() && deviation > 0.0),
+            "model.embedding_deviation",
+            "must be a finite number above 0, as in embedding_deviation = 0.1",
+        )?;
+        need(
+            self.characters.is_none() || self.d_embedding.is_some(),
+            "model.characters",
+            "spellings stand beside words' embeddings: write their size too, as in d_embedding = 64",
         )
     }
 
+    fn check_tasks(&self) -> Result<()> {
+        if self.mode != IoMode::MultiTask {
+            return need(
+                self.tasks.is_empty(),
+                "model.tasks",
+                "only mode = \"multi-task\" has tasks: leave them out",
+            );
+        }
+        need(
+            !self.tasks.is_empty(),
+            "model.tasks",
+            "a multi-task model needs tasks: write a [[model.tasks]] with `name` and `mode` for each",
+        )?;
+        need(
+            self.d_output.is_none() && self.output_activation == OutputActivation::Identity,
+            "model.d_output",
+            "each task has its own head: leave out d_output and output_activation",
+        )?;
+        let names: Vec<&str> = self.tasks.iter().map(|task| task.name.as_str()).collect();
+        if let Some(name) = duplicate(&names) {
+            return Err(Error::config("model.tasks", format!("two tasks are called `{name}`: rename one")));
+        }
+        let mut untrained = self.parts();
+        for task in &self.tasks {
+            let key = |key: &str| format!("model.tasks.{}.{key}", task.name);
+            size(&key("d_output"), task.d_output, MAX_VOCABULARY)?;
+            need(
+                matches!(task.mode, IoMode::ManyToOne | IoMode::ManyToMany),
+                &key("mode"),
+                &format!("is {}: a task is many-to-one or many-to-many", written(&task.mode)),
+            )?;
+            need(
+                task.pooling.is_none() || task.mode == IoMode::ManyToOne,
+                &key("pooling"),
+                "only a many-to-one task pools: leave it out",
+            )?;
+            need(
+                task.loss != Loss::Mse,
+                &key("loss"),
+                "tasks have classes to predict: write cross-entropy or softmax-mse",
+            )?;
+            need(
+                task.weight.is_finite() && task.weight > 0.0,
+                &key("weight"),
+                &format!(
+                    "must be a finite number above 0, not {}: leave out a task that is not to be trained",
+                    task.weight
+                ),
+            )?;
+            let trained = self.trained_parts(task).map_err(|name| {
+                let parts: Vec<String> = self.parts().iter().map(ToString::to_string).collect();
+                let message =
+                    format!("there is no part `{name}`: write all, or some of {}", parts.join(", "));
+                Error::config(key("trains"), message)
+            })?;
+            untrained.retain(|part| !trained.contains(part));
+        }
+        match untrained.first() {
+            Some(part) => Err(Error::config(
+                "model.tasks",
+                format!(
+                    "no task trains `{part}`, which would stay as it started: add it to the `trains` of one"
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn check_mode(&self) -> Result<()> {
+        self.check_tasks()?;
         need(
             !(self.bidirectional && self.mode == IoMode::OneToOne),
             "model.bidirectional",
@@ -269,6 +505,16 @@ impl ModelConfig {
     }
 }
 
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input => f.write_str("input"),
+            Self::Recurrent => f.write_str("recurrent"),
+            Self::Head(name) => write!(f, "head.{name}"),
+        }
+    }
+}
+
 impl DataFormat {
     /// As a file writes it: `copy-memory`.
     pub(crate) fn name(self) -> String {
@@ -288,6 +534,17 @@ impl DataConfig {
         }
         size("data.horizon", self.horizon, MAX_COUNT)?;
         size("data.window", self.window, MAX_COUNT)?;
+        size("data.min_count", self.min_count, MAX_COUNT)?;
+        size("data.tag_column", self.tag_column, MAX_COUNT)?;
+        need(
+            self.label_delimiter.as_deref() != Some(""),
+            "data.label_delimiter",
+            "is empty: write what ends a label, as in label_delimiter = \":\", or leave it out",
+        )?;
+        size("data.sample_rate", self.sample_rate, MAX_COUNT)?;
+        size("data.window_ms", self.window_ms, MAX_MS)?;
+        size("data.hop_ms", self.hop_ms, MAX_MS)?;
+        size("data.mels", self.mels, MAX_MELS)?;
         size("data.steps", self.steps, MAX_COUNT)?;
         size("data.samples", self.samples, MAX_SAMPLES)?;
         need(
@@ -332,9 +589,10 @@ impl DataConfig {
 
     /// An option without effect is a mistake of whoever set it.
     fn check_options(&self) -> Result<()> {
-        use DataFormat::{Adding, CopyMemory, Csv, Text};
+        use DataFormat::{Adding, CopyMemory, Csv, IntentSlots, LabelledText, Tagged, Text, Wav};
         const MADE: &[DataFormat] = &[Adding, CopyMemory];
-        let options: [(&str, bool, &[DataFormat]); 11] = [
+        const WORDS: &[DataFormat] = &[Text, LabelledText, Tagged, IntentSlots];
+        let options: [(&str, bool, &[DataFormat]); 20] = [
             ("train", self.train.is_some(), FILES),
             ("valid", self.valid.is_some(), FILES),
             ("test", self.test.is_some(), FILES),
@@ -344,6 +602,15 @@ impl DataConfig {
             ("targets", !self.targets.is_empty(), &[Csv]),
             ("horizon", self.horizon.is_some(), &[Csv]),
             ("window", self.window.is_some(), &[Csv, Text]),
+            ("unit", self.unit.is_some(), &[Text]),
+            ("min_count", self.min_count.is_some(), WORDS),
+            ("lowercase", self.lowercase, WORDS),
+            ("label_delimiter", self.label_delimiter.is_some(), &[LabelledText]),
+            ("tag_column", self.tag_column.is_some(), &[Tagged]),
+            ("sample_rate", self.sample_rate.is_some(), &[Wav]),
+            ("window_ms", self.window_ms.is_some(), &[Wav]),
+            ("hop_ms", self.hop_ms.is_some(), &[Wav]),
+            ("mels", self.mels.is_some(), &[Wav]),
             ("steps", self.steps.is_some(), MADE),
             ("samples", self.samples.is_some(), MADE),
         ];
@@ -358,15 +625,25 @@ impl DataConfig {
                 ),
             )?;
         }
+        for (key, set) in [("min_count", self.min_count.is_some()), ("lowercase", self.lowercase)] {
+            need(
+                !set || self.has_words(),
+                &format!("data.{key}"),
+                "only words have it: leave it out, or write unit = \"word\"",
+            )?;
+        }
         Ok(())
     }
 
     fn check_mode(&self, mode: IoMode) -> Result<()> {
-        use IoMode::{ManyToMany, ManyToOne, OneToOne};
+        use IoMode::{ManyToMany, ManyToOne, MultiTask, OneToOne};
         let (modes, what): (&[IoMode], _) = match self.format {
-            DataFormat::Ts => (&[ManyToOne], "one label for a whole sequence"),
+            DataFormat::Ts | DataFormat::Wav => (&[ManyToOne], "one label for a whole sequence"),
             DataFormat::Adding => (&[ManyToOne], "one sum for a whole sequence"),
             DataFormat::Text => (&[ManyToMany], "a next character at every step"),
+            DataFormat::LabelledText => (&[ManyToOne], "one label for a whole text"),
+            DataFormat::Tagged => (&[ManyToMany], "a tag for every word"),
+            DataFormat::IntentSlots => (&[MultiTask], "an intent and a tag for every word"),
             DataFormat::CopyMemory => (&[ManyToMany], "a token to write at every step"),
             DataFormat::Csv => (&[OneToOne, ManyToOne, ManyToMany], "readings and the readings after them"),
             DataFormat::Program => return Ok(()),
@@ -397,6 +674,10 @@ impl TrainConfig {
         not_negative("train.weight_decay", self.weight_decay.unwrap_or(0.0))?;
         not_negative("train.clip", self.clip)?;
         not_negative("train.input_noise", self.input_noise)?;
+        not_negative("train.activation_regularization", self.activation_regularization)?;
+        not_negative("train.temporal_activation_regularization", self.temporal_activation_regularization)?;
+        probability("train.average", self.average)?;
+        probability("train.word_dropout", self.word_dropout)?;
         probability("train.momentum", self.momentum)?;
         probability("train.beta_1", self.beta_1)?;
         probability("train.beta_2", self.beta_2)?;
@@ -490,6 +771,16 @@ mod tests {
         model = { mode = "many-to-many", cell = "rnn", d_hidden = 4, d_embedding = 3 }
         data.format = "copy-memory"
     "#;
+    const LABELLED: &str = r#"
+        name = "a"
+        model = { mode = "many-to-one", cell = "gru", d_hidden = 4, d_embedding = 3 }
+        data = { format = "labelled-text", train = "a.txt" }
+    "#;
+    const TAGGED: &str = r#"
+        name = "a"
+        model = { mode = "many-to-many", cell = "gru", d_hidden = 4, d_embedding = 3 }
+        data = { format = "tagged", train = "a.tsv" }
+    "#;
     const PROGRAM: &str = r#"
         name = "a"
         model = { mode = "many-to-one", cell = "gru", d_hidden = 4 }
@@ -513,6 +804,7 @@ mod tests {
             (TS, "model.n_layers=2 model.dropout=0.5 model.head_dropout=0.5"),
             (TS, "model.bidirectional=true model.merge=sum model.pooling=attention"),
             (TS, "model.forget_bias=1"),
+            (TS, "model.layer_norm=true model.zoneout=0.1 model.zoneout_cell=0.5"),
             (TS, "model.cell=gru model.reset=before"),
             (TS, "model.cell=rnn model.hidden_activation=relu"),
             (TS, "train.loss=softmax-mse"),
@@ -524,6 +816,12 @@ mod tests {
             (CSV, "model.output_activation=softmax train.loss=mse"),
             (TEXT, "train.loss=softmax-mse model.vocabulary=100 data.window=32"),
             (COPY, "model.bidirectional=true data.steps=30 data.samples=100"),
+            (TEXT, "data.unit=word data.min_count=2 data.lowercase=true train.word_dropout=0.1"),
+            (TEXT, "data.unit=byte model.embedding_deviation=0.1 model.input_dropout=0.5"),
+            (LABELLED, "data.label_delimiter=: data.min_count=2 data.lowercase=true model.pooling=max"),
+            (LABELLED, "model.characters={d_embedding=2,d_hidden=3} train.word_dropout=0.5"),
+            (TAGGED, "data.tag_column=2 model.bidirectional=true train.average=0.999 train.bucket=false"),
+            (TAGGED, "model.characters={d_embedding=2,d_hidden=3,vocabulary=9}"),
             (ADDING, "train.optimizer=sgd train.momentum=0.9 train.clip=0"),
             (ADDING, "train.schedule=noam train.warmup_steps=10"),
             (ADDING, "train.schedule=step"),
@@ -605,6 +903,10 @@ mod tests {
             (TS, "model.reset=after", "model.reset", "only cell = \"gru\""),
             (CSV, "model.forget_bias=1", "model.forget_bias", "only cell = \"lstm\""),
             (TS, "model.forget_bias=1 model.bias=false", "model.forget_bias", "bias = true"),
+            (TS, "model.zoneout=1", "model.zoneout", "less than 1"),
+            (TS, "model.zoneout_cell=-0.1", "model.zoneout_cell", "0 or more"),
+            (CSV, "model.zoneout_cell=0.1", "model.zoneout_cell", "only cell = \"lstm\""),
+            (TS, "model.d_hidden=1 model.layer_norm=true", "model.layer_norm", "d_hidden = 2"),
             (CSV, "model.pooling=mean", "model.pooling", "only mode = \"many-to-one\""),
             (TS, "model.merge=sum", "model.merge", "bidirectional = true"),
             (TEXT, "model.d_input=3", "model.d_input", "features or tokens"),
@@ -642,7 +944,7 @@ mod tests {
                 "`copy-memory` data is tokens",
             ),
             (ADDING, "data.format=ts", "data.train", "comes from a file"),
-            (ADDING, "data.train=a", "data.train", "ts, csv or text"),
+            (ADDING, "data.train=a", "data.train", "ts, csv, text"),
             (ADDING, "data.valid=a", "data.valid", "no effect on `adding` data"),
             (ADDING, "data.test=a", "data.test", "leave it out"),
             (TS, "data.columns=['x']", "data.columns", "csv"),
@@ -657,17 +959,36 @@ mod tests {
             (CSV, "data.columns=['x','y','x']", "data.columns", "\"x\" twice"),
             (CSV, "data.targets=[\"\\n\",\"\\n\"]", "data.targets", "\"\\n\" twice"),
             (PROGRAM, "data.train=a", "data.train", "no effect on `program` data"),
-            (PROGRAM, "data.valid=a", "data.valid", "ts, csv or text"),
-            (PROGRAM, "data.test=a", "data.test", "ts, csv or text"),
-            (PROGRAM, "data.valid_fraction=0.2", "data.valid_fraction", "ts, csv or text"),
-            (PROGRAM, "data.test_fraction=0.2", "data.test_fraction", "ts, csv or text"),
+            (PROGRAM, "data.valid=a", "data.valid", "ts, csv, text"),
+            (PROGRAM, "data.test=a", "data.test", "ts, csv, text"),
+            (PROGRAM, "data.valid_fraction=0.2", "data.valid_fraction", "ts, csv, text"),
+            (PROGRAM, "data.test_fraction=0.2", "data.test_fraction", "ts, csv, text"),
             (PROGRAM, "data.columns=['x']", "data.columns", "only on csv"),
             (PROGRAM, "data.targets=['x']", "data.targets", "only on csv"),
             (PROGRAM, "data.horizon=2", "data.horizon", "only on csv"),
             (PROGRAM, "data.window=2", "data.window", "csv or text"),
             (PROGRAM, "data.steps=2", "data.steps", "adding or copy-memory"),
             (PROGRAM, "data.samples=2", "data.samples", "adding or copy-memory"),
+            (LABELLED, "model.mode=many-to-many", "model.mode", "write many-to-one"),
+            (TAGGED, "model.mode=many-to-one", "model.mode", "write many-to-many"),
+            (TAGGED, "data.tag_column=0", "data.tag_column", "must be 1"),
+            (TAGGED, "data.unit=word", "data.unit", "only on text"),
+            (LABELLED, "data.min_count=0", "data.min_count", "must be 1"),
+            (LABELLED, "data.label_delimiter=", "data.label_delimiter", "is empty"),
+            (TEXT, "data.min_count=2", "data.min_count", "unit = \"word\""),
+            (TEXT, "data.lowercase=true", "data.lowercase", "unit = \"word\""),
+            (CSV, "data.format=tagged", "model.d_embedding", "`tagged` data is tokens"),
+            (TEXT, "model.characters={d_embedding=2,d_hidden=3}", "model.characters", "not spelled out"),
+            (TAGGED, "model.characters={d_embedding=2,d_hidden=0}", "model.characters.d_hidden", "must be 1"),
+            (PROGRAM, "model.characters={d_embedding=2,d_hidden=2}", "model.characters", "embeddings"),
+            (TS, "model.embedding_deviation=1", "model.embedding_deviation", "only tokens"),
+            (TEXT, "model.embedding_deviation=0", "model.embedding_deviation", "above 0"),
+            (TEXT, "model.input_dropout=1", "model.input_dropout", "less than 1"),
             // The training.
+            (TEXT, "train.word_dropout=0.1", "train.word_dropout", "only words"),
+            (TAGGED, "train.word_dropout=1", "train.word_dropout", "less than 1"),
+            (TAGGED, "train.average=1", "train.average", "less than 1"),
+            (TAGGED, "train.loss=mse", "train.loss", "cross-entropy or softmax-mse"),
             (
                 PROGRAM,
                 "train.loss=cross-entropy model.output_activation=tanh",

@@ -342,8 +342,7 @@ epochs = 3
             bidirectional = true
             d_output = 4                 # left out: the stack's own output
             [data]
-            format = "csv"
-            train = "a.csv"
+            format = "program"
             "#,
             &[],
         )

@@ -37,6 +37,8 @@ pub enum IoMode {
     ManyToMany,
     /// Tokens `[B, S]` to `[B, T, O]`: one stack reads, a second one writes.
     EncoderDecoder,
+    /// `[B, T, D]` to what each of several tasks has to say: one stack, a head a task.
+    MultiTask,
 }
 
 /// The recurrent cell.
@@ -174,6 +176,9 @@ pub struct ModelConfig {
     /// Features of a token's embedding. Makes the model a token model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_embedding: Option<usize>,
+    /// Standard deviation of the embeddings at the start. Default: 1, as PyTorch has it; 0.1 leaves rare tokens small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_deviation: Option<f64>,
     /// Features of a layer's state, H.
     pub d_hidden: usize,
     /// Layers, L.
@@ -191,9 +196,33 @@ pub struct ModelConfig {
     /// Dropout between layers, a probability.
     #[serde(default)]
     pub dropout: f64,
+    /// Zoneout (Krueger et al. 2016): that a unit of the hidden state keeps its value at a step, a probability.
+    #[serde(default)]
+    pub zoneout: f64,
+    /// Zoneout of an `lstm`'s cell state. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zoneout_cell: Option<f64>,
+    /// Layer norm in the cell (Ba et al. 2016).
+    #[serde(default)]
+    pub layer_norm: bool,
     /// Dropout before the head, a probability.
     #[serde(default)]
     pub head_dropout: f64,
+    /// Dropout of what the first layer reads, a probability.
+    #[serde(default)]
+    pub input_dropout: f64,
+    /// Whether dropout drops the same features at every step (Gal and Ghahramani 2016).
+    #[serde(default)]
+    pub variational: bool,
+    /// Tokens dropped from a batch altogether, a probability (Merity et al. 2018).
+    #[serde(default)]
+    pub embedding_dropout: f64,
+    /// Recurrent weights dropped, the same ones at every step, a probability (Merity et al. 2018).
+    #[serde(default)]
+    pub weight_drop: f64,
+    /// Whether the head's weight is the embedding's (Press and Wolf 2017): `d_embedding` is the stack's output then.
+    #[serde(default)]
+    pub tie_weights: bool,
     /// Features out, O. Left out: taken from the data where it says, else the stack's own output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_output: Option<usize>,
@@ -224,6 +253,62 @@ pub struct ModelConfig {
     /// Steps that a one-to-many or encoder-decoder model writes at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<usize>,
+    /// `[[model.tasks]]`: the tasks of a multi-task model, in the order in which the data has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskConfig>,
+    /// `[model.characters]`: a second network, which reads each word's spelling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub characters: Option<CharactersConfig>,
+}
+
+/// `[model.characters]`: a bidirectional LSTM over the characters of each word, whose two final states stand beside the
+/// word's embedding (Plank et al. 2016).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CharactersConfig {
+    /// Characters there are. Left out: taken from the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<usize>,
+    /// Features of a character's embedding.
+    pub d_embedding: usize,
+    /// Features of each direction's state; a word gets twice as many.
+    pub d_hidden: usize,
+}
+
+/// `[[model.tasks]]`: one task of a multi-task model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskConfig {
+    /// Its name in the data; that of its head is `head.` and this.
+    pub name: String,
+    /// many-to-one, or many-to-many.
+    pub mode: IoMode,
+    /// How a many-to-one task pools. Default: last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Classes. Left out: taken from the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_output: Option<usize>,
+    /// What its training makes small: cross-entropy (the default) or softmax-mse.
+    #[serde(default = "cross_entropy")]
+    pub loss: Loss,
+    /// Times its loss in the sum over tasks.
+    #[serde(default = "unit")]
+    pub weight: f64,
+    /// The parts of the model that its loss trains; the others are constants to it. Default: all.
+    #[serde(default = "all_parts")]
+    pub trains: Vec<String>,
+}
+
+/// A part of a multi-task model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// `input`: what the stack reads through: the embedding.
+    Input,
+    /// `recurrent`: the parameters of the hidden states.
+    Recurrent,
+    /// `head.NAME`: the mapping from the stack to a task's output.
+    Head(String),
 }
 
 /// Where samples come from.
@@ -234,8 +319,16 @@ pub enum DataFormat {
     Ts,
     /// A CSV file whose rows are time steps.
     Csv,
-    /// A plain text file, character by character.
+    /// A plain text file: given the characters, bytes or words so far (`unit`), which one is next?
     Text,
+    /// A label, a tab or the first space, and words between spaces: a text and its class a line.
+    LabelledText,
+    /// A word, a tab and a tag a line, further columns allowed; a blank line ends a sentence.
+    Tagged,
+    /// An intent, a tab, words between spaces, a tab, and a tag a word: two tasks, `intent` and `slots`.
+    IntentSlots,
+    /// Clips of sound in wav files, their class before the first `_` of their names.
+    Wav,
     /// The adding problem (Hochreiter and Schmidhuber 1997), made as it goes.
     Adding,
     /// Copy memory (Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016), made as it goes.
@@ -244,13 +337,27 @@ pub enum DataFormat {
     Program,
 }
 
+/// What is one step of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextUnit {
+    /// A Unicode character; one that training has not seen is an error.
+    #[default]
+    Character,
+    /// A byte, of text in any encoding.
+    Byte,
+    /// What stands between spaces; the end of a line is the word `<eos>`.
+    Word,
+}
+
 /// `[data]`: where samples come from and how they are split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The reader.
     pub format: DataFormat,
-    /// Training file. Paths are relative to the folder that the program runs in.
+    /// Training file. Paths are relative to the folder that the program runs in; `.gz` files are unpacked as they are
+    /// read. `wav`: a folder of .wav files, or a .tar.gz of them; so are `valid` and `test`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<PathBuf>,
     /// Validation file. Left out: `valid_fraction` of the training samples.
@@ -259,13 +366,13 @@ pub struct DataConfig {
     /// Test file. Left out: `test_fraction` of the training samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
-    /// Part of the training file held out for validation (`ts`: drawn by class; `csv`, `text`: the part before the test part).
+    /// Part of the training file held out for validation (`ts`, `wav`, `labelled-text`, `intent-slots`: drawn by class; `tagged`: drawn; `csv`, `text`: the part before the test part).
     #[serde(default = "tenth")]
     pub valid_fraction: f64,
-    /// Part of the training file held out for test where there is no test file (`ts`: drawn by class; `csv`, `text`: its end).
+    /// Part of the training file held out for test where there is no test file (`ts`, `wav`, `labelled-text`, `intent-slots`: drawn by class; `tagged`: drawn; `csv`, `text`: its end).
     #[serde(default = "tenth")]
     pub test_fraction: f64,
-    /// `ts`, `csv`: subtract the training mean and divide by the training deviation, channel by channel.
+    /// `ts`, `csv`, `wav`: subtract the training mean and divide by the training deviation, channel by channel.
     #[serde(default = "yes")]
     pub standardize: bool,
     /// `csv`: columns read. Left out: every numeric one.
@@ -280,6 +387,33 @@ pub struct DataConfig {
     /// `csv`, `text`: steps of a training window. Default: 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    /// `text`: what is one step. Default: character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<TextUnit>,
+    /// Words: those seen less often in training are all the same `<unk>`, and so are characters. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_count: Option<usize>,
+    /// Words: upper and lower case are the same, but not in a word's spelling.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lowercase: bool,
+    /// `labelled-text`: of a label only what stands before this counts: `:` makes `NUM` of `NUM:dist`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_delimiter: Option<String>,
+    /// `tagged`: the column of the tag, the word's being 0. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_column: Option<usize>,
+    /// `wav`: samples a second; clips with others are refused. Default: those of the first training clip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<usize>,
+    /// `wav`: milliseconds of sound in a step. Default: 25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<usize>,
+    /// `wav`: milliseconds from step to step. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hop_ms: Option<usize>,
+    /// `wav`: features of a step, the logarithms of its energy in so many bands of the mel scale. Default: 40.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mels: Option<usize>,
     /// `adding`, `copy-memory`: steps, T. Default: 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
@@ -313,6 +447,17 @@ pub enum OptimizerKind {
     Sgd,
     /// RMSprop (Tieleman and Hinton 2012).
     Rmsprop,
+}
+
+/// Which epoch's model is exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The one with the best validation score.
+    #[default]
+    Best,
+    /// The last one: right where validation is too small to tell epochs apart.
+    Last,
 }
 
 /// How the learning rate moves with the step.
@@ -368,10 +513,30 @@ pub struct TrainConfig {
     pub clip: f64,
     /// Epochs without a better validation score before the run stops. 0: never.
     pub patience: usize,
+    /// Which epoch's model is exported. Default: best.
+    pub keep: Keep,
+    /// Whether the test split is scored at the end; false while choices are still being made.
+    pub test: bool,
     /// Cross entropy: probability spread evenly over all classes.
     pub label_smoothing: f64,
     /// Feature input: standard deviation of Gaussian noise added in training.
     pub input_noise: f64,
+    /// `text`: `batch_size` lanes of contiguous windows, each window starting from the state that the one before left
+    /// (truncated back-propagation through time).
+    pub carry_state: bool,
+    /// Many-to-many: times the mean square of what the head reads, added to the loss (Merity et al. 2017).
+    pub activation_regularization: f64,
+    /// Many-to-many: times the mean square of the stack's change from step to step, added to the loss.
+    pub temporal_activation_regularization: f64,
+    /// Part of a moving average of the weights that each step keeps, as in 0.999; the average is scored and exported.
+    /// 0: no average.
+    pub average: f64,
+    /// Whether the model is exported with its weights rounded to 16 bits: half the size. Scores are of the rounded ones.
+    pub half: bool,
+    /// Words: probability that a training word stands as `<unk>`; its spelling stays.
+    pub word_dropout: f64,
+    /// Whether training sequences of about the same length share a batch, so that little of it is padding.
+    pub bucket: bool,
 }
 
 impl Default for TrainConfig {
@@ -393,14 +558,35 @@ impl Default for TrainConfig {
             schedule_factor: 0.1,
             clip: 1.0,
             patience: 0,
+            keep: Keep::Best,
+            test: true,
             label_smoothing: 0.0,
             input_noise: 0.0,
+            carry_state: false,
+            activation_regularization: 0.0,
+            temporal_activation_regularization: 0.0,
+            average: 0.0,
+            half: false,
+            word_dropout: 0.0,
+            bucket: true,
         }
     }
 }
 
 fn one() -> usize {
     1
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+fn cross_entropy() -> Loss {
+    Loss::CrossEntropy
+}
+
+fn all_parts() -> Vec<String> {
+    vec!["all".into()]
 }
 
 fn yes() -> bool {

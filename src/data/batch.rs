@@ -1,11 +1,13 @@
 //! Samples side by side: tensors, and how much of each row is valid.
 
+use super::loader::Noise;
 use super::sample::{Features, Sample, SampleInput, SampleTarget};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::Normal;
+use std::collections::HashMap;
 
 /// What a model reads.
 #[derive(Clone, Debug)]
@@ -14,6 +16,21 @@ pub enum Input<B: Backend> {
     Features(Tensor<B, 3>),
     /// Tokens, `[B, T]`, each below the model's vocabulary: backends do not check.
     Tokens(Tensor<B, 2, Int>),
+    /// Words with their spelling.
+    Words(Words<B>),
+}
+
+/// The words of a batch, and the spelling of each distinct one of them once.
+#[derive(Clone, Debug)]
+pub struct Words<B: Backend> {
+    /// Tokens, `[B, T]`.
+    pub tokens: Tensor<B, 2, Int>,
+    /// Characters of the W distinct spellings, `[W, C]`.
+    pub characters: Tensor<B, 2, Int>,
+    /// Valid characters of each spelling, `[W]`; `None`: all.
+    pub lengths: Option<Vec<usize>>,
+    /// Which spelling is each word's, `[B, T]`; any at padding.
+    pub index: Tensor<B, 2, Int>,
 }
 
 impl<B: Backend> Input<B> {
@@ -22,6 +39,7 @@ impl<B: Backend> Input<B> {
         match self {
             Self::Features(x) => [x.dims()[0], x.dims()[1]],
             Self::Tokens(x) => x.dims(),
+            Self::Words(x) => x.tokens.dims(),
         }
     }
 
@@ -30,6 +48,7 @@ impl<B: Backend> Input<B> {
         match self {
             Self::Features(x) => x.device(),
             Self::Tokens(x) => x.device(),
+            Self::Words(x) => x.tokens.device(),
         }
     }
 }
@@ -41,14 +60,17 @@ pub enum Target<B: Backend> {
     Classes(Tensor<B, 2, Int>),
     /// Feature vectors, `[B, T, O]`.
     Features(Tensor<B, 3>),
+    /// What each task should say, and its valid steps.
+    Tasks(Vec<(Target<B>, Option<Vec<usize>>)>),
 }
 
 impl<B: Backend> Target<B> {
-    /// Batch and steps, `[B, T]`.
+    /// Batch and steps, `[B, T]`; of several tasks, one step each.
     pub fn shape(&self) -> [usize; 2] {
         match self {
             Self::Classes(y) => y.dims(),
             Self::Features(y) => [y.dims()[0], y.dims()[1]],
+            Self::Tasks(tasks) => [tasks[0].0.shape()[0], 1],
         }
     }
 }
@@ -67,54 +89,49 @@ pub struct Batch<B: Backend> {
 }
 
 impl<B: Backend> Batch<B> {
-    /// Puts samples side by side, in their order. `noise` is a standard deviation and where to
-    /// draw from: Gaussian noise on feature inputs.
+    /// Puts samples side by side, in their order, with `noise` drawn from a generator on their inputs.
     ///
     /// # Panics
     /// If there is no sample, or samples differ in kind or in channels.
-    pub fn new(samples: &[&Sample], noise: Option<(f64, &mut ChaCha8Rng)>, device: &B::Device) -> Self {
+    pub fn new(samples: &[&Sample], noise: Option<(Noise, &mut ChaCha8Rng)>, device: &B::Device) -> Self {
         let (input, input_lengths) = match &samples[0].input {
             SampleInput::Features(_) => {
                 let rows = samples.iter().map(|sample| match &sample.input {
                     SampleInput::Features(features) => features,
-                    SampleInput::Tokens(_) => panic!("a batch of features and tokens"),
+                    _ => panic!("a batch of features and tokens"),
                 });
                 let (mut values, shape, lengths) = pad_features(rows.collect());
-                if let Some((deviation, rng)) = noise {
-                    let normal =
-                        Normal::new(0.0, deviation as f32).expect("a deviation is finite and not negative");
+                if let Some((noise, rng)) = noise.filter(|(noise, _)| noise.deviation > 0.0) {
+                    let normal = Normal::new(0.0, noise.deviation as f32)
+                        .expect("a deviation is finite and not negative");
                     values.iter_mut().for_each(|value| *value += rng.sample(normal));
                 }
                 (Input::Features(Tensor::from_data(TensorData::new(values, shape), device)), lengths)
             }
-            SampleInput::Tokens(_) => {
-                let rows = samples.iter().map(|sample| match &sample.input {
-                    SampleInput::Tokens(tokens) => tokens.as_slice(),
-                    SampleInput::Features(_) => panic!("a batch of features and tokens"),
-                });
-                let (tokens, lengths) = pad_tokens(rows.collect(), device);
-                (Input::Tokens(tokens), lengths)
+            first => {
+                let rows: Vec<&[u32]> = samples
+                    .iter()
+                    .map(|sample| match &sample.input {
+                        SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens.as_slice(),
+                        SampleInput::Features(_) => panic!("a batch of features and tokens"),
+                    })
+                    .collect();
+                let noise = noise.filter(|(noise, _)| noise.word_dropout > 0.0);
+                let (tokens, lengths) = match noise {
+                    None => pad_tokens(&rows, device),
+                    Some((noise, rng)) => {
+                        let mut drop =
+                            |&token: &u32| if rng.random_bool(noise.word_dropout) { 0 } else { token };
+                        let rows: Vec<Vec<u32>> =
+                            rows.iter().map(|row| row.iter().map(&mut drop).collect()).collect();
+                        pad_tokens(&rows, device)
+                    }
+                };
+                let spelled = matches!(first, SampleInput::Words { .. });
+                (if spelled { Input::Words(spell(samples, tokens)) } else { Input::Tokens(tokens) }, lengths)
             }
         };
-        let (target, target_lengths) = match &samples[0].target {
-            SampleTarget::Features(_) => {
-                let rows = samples.iter().map(|sample| match &sample.target {
-                    SampleTarget::Features(features) => features,
-                    _ => panic!("a batch of different targets"),
-                });
-                let (values, shape, lengths) = pad_features(rows.collect());
-                (Target::Features(Tensor::from_data(TensorData::new(values, shape), device)), lengths)
-            }
-            _ => {
-                let rows = samples.iter().map(|sample| match &sample.target {
-                    SampleTarget::Class(class) => std::slice::from_ref(class),
-                    SampleTarget::Tokens(tokens) => tokens.as_slice(),
-                    SampleTarget::Features(_) => panic!("a batch of different targets"),
-                });
-                let (tokens, lengths) = pad_tokens(rows.collect(), device);
-                (Target::Classes(tokens), lengths)
-            }
-        };
+        let (target, target_lengths) = targets(samples.iter().map(|sample| &sample.target).collect(), device);
         Self { input, input_lengths, target, target_lengths }
     }
 
@@ -127,6 +144,39 @@ impl<B: Backend> Batch<B> {
     pub fn valid_steps(&self) -> usize {
         let [batch, steps] = self.target.shape();
         self.target_lengths.as_ref().map_or(batch * steps, |lengths| lengths.iter().sum())
+    }
+}
+
+fn targets<B: Backend>(rows: Vec<&SampleTarget>, device: &B::Device) -> (Target<B>, Option<Vec<usize>>) {
+    match rows[0] {
+        SampleTarget::Features(_) => {
+            let rows = rows.into_iter().map(|target| match target {
+                SampleTarget::Features(features) => features,
+                _ => panic!("a batch of different targets"),
+            });
+            let (values, shape, lengths) = pad_features(rows.collect());
+            (Target::Features(Tensor::from_data(TensorData::new(values, shape), device)), lengths)
+        }
+        SampleTarget::Tasks(tasks) => {
+            let task = |k: usize| {
+                let row = |target: &&'_ SampleTarget| match target {
+                    SampleTarget::Tasks(tasks) => tasks[k].clone(),
+                    _ => panic!("a batch of different targets"),
+                };
+                let rows: Vec<SampleTarget> = rows.iter().map(row).collect();
+                targets(rows.iter().collect(), device)
+            };
+            (Target::Tasks((0..tasks.len()).map(task).collect()), None)
+        }
+        SampleTarget::Class(_) | SampleTarget::Tokens(_) => {
+            let rows = rows.into_iter().map(|target| match target {
+                SampleTarget::Class(class) => std::slice::from_ref(class),
+                SampleTarget::Tokens(tokens) => tokens.as_slice(),
+                _ => panic!("a batch of different targets"),
+            });
+            let (tokens, lengths) = pad_tokens(&rows.collect::<Vec<_>>(), device);
+            (Target::Classes(tokens), lengths)
+        }
     }
 }
 
@@ -153,14 +203,42 @@ fn pad_features(rows: Vec<&Features>) -> (Vec<f32>, [usize; 3], Option<Vec<usize
     (values, [rows.len(), n_steps, channels], uneven(lengths, n_steps))
 }
 
-fn pad_tokens<B: Backend>(rows: Vec<&[u32]>, device: &B::Device) -> (Tensor<B, 2, Int>, Option<Vec<usize>>) {
-    let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+/// The words `tokens` of the samples, with the spelling of each distinct one.
+fn spell<B: Backend>(samples: &[&Sample], tokens: Tensor<B, 2, Int>) -> Words<B> {
+    let device = tokens.device();
+    let mut places: HashMap<&[u32], u32> = HashMap::new();
+    let mut distinct: Vec<&[u32]> = Vec::new();
+    let index: Vec<Vec<u32>> = samples
+        .iter()
+        .map(|sample| match &sample.input {
+            SampleInput::Words { spellings, .. } => spellings
+                .iter()
+                .map(|spelling| {
+                    *places.entry(spelling).or_insert_with(|| {
+                        distinct.push(spelling);
+                        distinct.len() as u32 - 1
+                    })
+                })
+                .collect(),
+            _ => panic!("a batch of spelled and unspelled words"),
+        })
+        .collect();
+    let (characters, lengths) = pad_tokens(&distinct, &device);
+    Words { tokens, characters, lengths, index: pad_tokens(&index, &device).0 }
+}
+
+fn pad_tokens<B: Backend, R: AsRef<[u32]>>(
+    rows: &[R],
+    device: &B::Device,
+) -> (Tensor<B, 2, Int>, Option<Vec<usize>>) {
+    let rows = || rows.iter().map(AsRef::as_ref);
+    let lengths: Vec<usize> = rows().map(<[u32]>::len).collect();
     let n_steps = lengths.iter().copied().max().unwrap_or(0);
-    let mut values = vec![0i64; rows.len() * n_steps];
-    for (row, slot) in rows.iter().zip(values.chunks_exact_mut(n_steps)) {
-        slot.iter_mut().zip(*row).for_each(|(slot, &token)| *slot = token.into());
+    let mut values = vec![0i64; lengths.len() * n_steps];
+    for (row, slot) in rows().zip(values.chunks_exact_mut(n_steps)) {
+        slot.iter_mut().zip(row).for_each(|(slot, &token)| *slot = token.into());
     }
-    (Tensor::from_data(TensorData::new(values, [rows.len(), n_steps]), device), uneven(lengths, n_steps))
+    (Tensor::from_data(TensorData::new(values, [lengths.len(), n_steps]), device), uneven(lengths, n_steps))
 }
 
 fn uneven(lengths: Vec<usize>, n_steps: usize) -> Option<Vec<usize>> {

@@ -1,28 +1,36 @@
 //! Samples: what they are, how files become them, how they are split.
 //!
 //! [`load`] makes the three splits that a `[data]` table asks for; [`load_split`] reads test data as the training data
-//! were read. One reader a format: [`ts`], [`series`], [`text`], [`synthetic`].
+//! were read. One reader a format: [`ts`], [`series`], [`text`], [`labelled_text`], [`tagged`], [`intent_slots`],
+//! [`audio`], [`synthetic`].
 
+pub mod audio;
 pub mod batch;
+pub mod intent_slots;
+pub mod labelled_text;
 pub mod loader;
+mod mel;
 pub mod sample;
 pub mod series;
 pub mod split;
 pub mod synthetic;
+pub mod tagged;
 pub mod text;
 pub mod ts;
 pub mod vocabulary;
+pub mod words;
 
-pub use batch::{Batch, Input, Target, padding};
-pub use loader::{Draw, Loader};
+pub use batch::{Batch, Input, Target, Words, padding};
+pub use loader::{Draw, Loader, Noise};
 pub use sample::{
     Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema,
+    TaskSchema,
 };
 pub use vocabulary::Vocabulary;
 
 use crate::config::{DataConfig, DataFormat, IoMode};
 use crate::error::{Error, Result};
-use crate::file::read_utf8;
+use crate::file::{read_bytes, unpack, utf8};
 use std::path::Path;
 
 /// Bytes of the largest file read.
@@ -36,10 +44,14 @@ pub mod stream {
     pub const EPOCHS: u64 = 2 << 32;
     /// The dropout of a step: from here on.
     pub const STEPS: u64 = 3 << 32;
+    /// The draws of a generated text.
+    pub const SAMPLING: u64 = 4 << 32;
 }
 
 /// Values of the largest split made, 2 GiB of them.
 const MAX_VALUES: usize = 1 << 29;
+
+const EMPTY: &str = "is empty: name a file that has data";
 
 /// Steps of a window where the configuration is silent.
 const DEFAULT_WINDOW: usize = 64;
@@ -62,6 +74,17 @@ trait Source: Sized {
     fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>>;
 }
 
+/// Writes into `config` what its training file decides, so that other files are read alike without it.
+///
+/// # Errors
+/// A training file that is not there or cannot be read.
+pub fn resolve(config: &mut DataConfig) -> Result<()> {
+    if config.format == DataFormat::Wav {
+        config.sample_rate = Some(audio::sample_rate(config)?);
+    }
+    Ok(())
+}
+
 /// Reads or makes the training, validation and test split that `config` asks for, for a model of `mode`.
 ///
 /// `seed` draws what is drawn: the samples that a `ts` file gives to validation, the synthetic ones.
@@ -72,6 +95,10 @@ pub fn load(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
         DataFormat::Ts => load_file::<ts::Ts>(config, mode, seed),
         DataFormat::Csv => load_file::<series::Series>(config, mode, seed),
         DataFormat::Text => load_file::<text::Text>(config, mode, seed),
+        DataFormat::LabelledText => load_file::<labelled_text::LabelledText>(config, mode, seed),
+        DataFormat::Tagged => load_file::<tagged::Tagged>(config, mode, seed),
+        DataFormat::IntentSlots => load_file::<intent_slots::IntentSlots>(config, mode, seed),
+        DataFormat::Wav => load_file::<audio::Audio>(config, mode, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load(config, seed),
         DataFormat::Program => Err(no_file()),
     }?;
@@ -101,6 +128,12 @@ pub fn load_split(
         DataFormat::Ts => load_test::<ts::Ts>(config, mode, schema, path, seed),
         DataFormat::Csv => load_test::<series::Series>(config, mode, schema, path, seed),
         DataFormat::Text => load_test::<text::Text>(config, mode, schema, path, seed),
+        DataFormat::LabelledText => {
+            load_test::<labelled_text::LabelledText>(config, mode, schema, path, seed)
+        }
+        DataFormat::Tagged => load_test::<tagged::Tagged>(config, mode, schema, path, seed),
+        DataFormat::IntentSlots => load_test::<intent_slots::IntentSlots>(config, mode, schema, path, seed),
+        DataFormat::Wav => load_test::<audio::Audio>(config, mode, schema, path, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load_test(config, schema, path, seed),
         DataFormat::Program => Err(no_file()),
     }?;
@@ -165,10 +198,33 @@ fn read_file<S: Source>(
     source.samples(&all, schema)
 }
 
-/// The text of a data file, which has some.
-fn read_text(path: &Path) -> Result<String> {
-    let text = read_utf8(path, MAX_BYTES)?;
-    if text.is_empty() { Err(Error::file(path, "is empty")) } else { Ok(text) }
+/// The bytes of a data file, unpacked where its name ends with `.gz`.
+fn read_data(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read_bytes(path, MAX_BYTES)?;
+    let packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    let bytes = if packed { unpack(path, &bytes, MAX_BYTES)? } else { bytes };
+    if bytes.is_empty() { Err(Error::file(path, EMPTY)) } else { Ok(bytes) }
+}
+
+/// The text of a data file, which has some; a `.gz` file is unpacked.
+///
+/// # Errors
+/// A file that cannot be read, is not UTF-8, not what `.gz` says, empty, or larger than 1 GiB unpacked.
+pub fn read_text(path: &Path) -> Result<String> {
+    let text = utf8(path, read_data(path)?)?;
+    if text.is_empty() { Err(Error::file(path, EMPTY)) } else { Ok(text) }
+}
+
+/// The number of a label.
+fn class(labels: &[String], label: &str) -> Result<u32, String> {
+    labels.iter().position(|l| l == label).map(|class| class as u32).ok_or_else(|| {
+        format!(
+            "label `{label}` is not among the {} of the training data: {}; \
+             leave the case out, or train with cases of it",
+            labels.len(),
+            list(labels)
+        )
+    })
 }
 
 /// A finite number, or what is wrong with it.
@@ -180,7 +236,7 @@ fn number(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),
         Ok(_) => Err(format!("`{text}` is not finite in 32 bits")),
-        Err(_) => Err(format!("`{text}` is not a number")),
+        Err(_) => Err(format!("`{text}` is not a number: write one, as in 0.5")),
     }
 }
 
@@ -196,7 +252,7 @@ fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 fn input_features(input: &InputSchema) -> Result<(usize, &[Scale])> {
     match input {
         InputSchema::Features { channels, scales, .. } => checked(*channels, scales),
-        InputSchema::Tokens { .. } => Err(mismatch()),
+        InputSchema::Tokens { .. } | InputSchema::Words { .. } => Err(mismatch()),
     }
 }
 
@@ -204,7 +260,7 @@ fn input_features(input: &InputSchema) -> Result<(usize, &[Scale])> {
 fn target_features(target: &TargetSchema) -> Result<(usize, &[Scale])> {
     match target {
         TargetSchema::Features { channels, scales, .. } => checked(*channels, scales),
-        TargetSchema::Class { .. } | TargetSchema::Tokens { .. } => Err(mismatch()),
+        _ => Err(mismatch()),
     }
 }
 
@@ -264,8 +320,22 @@ pub(crate) mod tests {
             ("ts", "window = 3", IoMode::ManyToOne, "data.window"),
             ("ts", "columns = [\"a\"]", IoMode::ManyToOne, "data.columns"),
             ("ts", "steps = 3", IoMode::ManyToOne, "data.steps"),
+            ("ts", "sample_rate = 8000", IoMode::ManyToOne, "data.sample_rate"),
+            ("csv", "window_ms = 30", IoMode::ManyToOne, "data.window_ms"),
+            ("text", "hop_ms = 3", IoMode::ManyToMany, "data.hop_ms"),
+            ("adding", "mels = 3", IoMode::ManyToOne, "data.mels"),
+            ("wav", "window = 3", IoMode::ManyToOne, "data.window"),
             ("csv", "samples = 3", IoMode::ManyToOne, "data.samples"),
             ("text", "horizon = 3", IoMode::ManyToMany, "data.horizon"),
+            ("text", "min_count = 3", IoMode::ManyToMany, "data.min_count"),
+            ("text", "unit = \"byte\"\nlowercase = true", IoMode::ManyToMany, "data.lowercase"),
+            ("text", "tag_column = 3", IoMode::ManyToMany, "data.tag_column"),
+            ("tagged", "label_delimiter = \":\"", IoMode::ManyToMany, "data.label_delimiter"),
+            ("tagged", "unit = \"word\"", IoMode::ManyToMany, "data.unit"),
+            ("labelled-text", "tag_column = 2", IoMode::ManyToOne, "data.tag_column"),
+            ("labelled-text", "window = 2", IoMode::ManyToOne, "data.window"),
+            ("labelled-text", "label_delimiter = \"\"", IoMode::ManyToOne, "data.label_delimiter"),
+            ("tagged", "min_count = 0", IoMode::ManyToMany, "data.min_count"),
             ("text", "targets = [\"a\"]", IoMode::ManyToMany, "data.targets"),
             ("adding", "train = \"x\"", IoMode::ManyToOne, "data.train"),
             ("adding", "test_fraction = 0.2", IoMode::ManyToOne, "data.test_fraction"),
@@ -284,7 +354,7 @@ pub(crate) mod tests {
 
     #[test]
     fn missing_train_is_refused() {
-        for format in ["ts", "csv"] {
+        for format in ["ts", "csv", "wav"] {
             let config = config(format, None, "");
             assert_says(load(&config, IoMode::ManyToOne, 0), &["data.train", "write its path"]);
         }
@@ -305,6 +375,9 @@ pub(crate) mod tests {
         refused("csv", "window = 0", IoMode::ManyToOne, "data.window");
         refused("csv", "horizon = 0", IoMode::ManyToOne, "data.horizon");
         refused("adding", "steps = 0", IoMode::ManyToOne, "data.steps");
+        for key in ["sample_rate", "window_ms", "hop_ms", "mels"] {
+            refused("wav", &format!("{key} = 0"), IoMode::ManyToOne, &format!("data.{key}"));
+        }
         refused("adding", "samples = 0", IoMode::ManyToOne, "data.samples");
     }
 
@@ -316,11 +389,14 @@ pub(crate) mod tests {
 
     #[test]
     fn modes_that_do_not_fit_are_refused() {
-        for format in ["ts", "csv", "text", "adding", "copy-memory"] {
+        for format in ["ts", "csv", "text", "labelled-text", "tagged", "wav", "adding", "copy-memory"] {
             refused(format, "", IoMode::OneToMany, "model.mode");
             refused(format, "", IoMode::EncoderDecoder, "model.mode");
         }
         refused("ts", "", IoMode::ManyToMany, "model.mode");
+        refused("labelled-text", "", IoMode::ManyToMany, "model.mode");
+        refused("tagged", "", IoMode::ManyToOne, "model.mode");
+        refused("wav", "", IoMode::ManyToMany, "model.mode");
         refused("text", "", IoMode::OneToOne, "model.mode");
         refused("copy-memory", "", IoMode::ManyToOne, "model.mode");
     }
@@ -358,6 +434,32 @@ pub(crate) mod tests {
         for text in ["", "\u{feff}"] {
             assert_says(read_text(file(text).path()), &["is empty"]);
         }
+    }
+
+    #[test]
+    fn packed_files_are_unpacked() {
+        use flate2::{Compression, write::GzEncoder};
+        let pack = |text: &[u8]| {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+            packed.write_all(text).unwrap();
+            packed.finish().unwrap()
+        };
+        let read = |bytes: &[u8]| {
+            let mut file = tempfile::Builder::new().suffix(".gz").tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            read_text(file.path())
+        };
+        let packed = pack(b"one\n");
+        assert_eq!(read(&packed).unwrap(), "one\n");
+        // Files packed one after the other are one.
+        assert_eq!(read(&[packed.clone(), pack(b"two")].concat()).unwrap(), "one\ntwo");
+        assert_says(read(b"one"), &["cannot be unpacked", "gzip"]);
+        assert_says(read(&packed[..packed.len() - 1]), &["cannot be unpacked"]);
+        assert_says(read(&pack(b"")), &["is empty"]);
+        assert_says(read(&pack(b"a\n\xff")), &[":2:", "UTF-8"]);
+        let path = Path::new("a.gz");
+        assert_eq!(unpack(path, &pack(&[7; 1 << 20]), 1 << 20).unwrap().len(), 1 << 20);
+        assert_says(unpack(path, &pack(&[7; (1 << 20) + 1]), 1 << 20), &["more than 1 MiB"]);
     }
 
     #[test]

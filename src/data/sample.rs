@@ -46,6 +46,13 @@ pub enum SampleInput {
     Features(Features),
     /// Tokens, `[T]`.
     Tokens(Vec<u32>),
+    /// Words with their spelling.
+    Words {
+        /// A token a word, `[T]`.
+        tokens: Vec<u32>,
+        /// The characters of each word: T sequences, none of them empty.
+        spellings: Vec<Vec<u32>>,
+    },
 }
 
 impl SampleInput {
@@ -53,7 +60,7 @@ impl SampleInput {
     pub fn steps(&self) -> usize {
         match self {
             Self::Features(f) => f.steps(),
-            Self::Tokens(t) => t.len(),
+            Self::Tokens(tokens) | Self::Words { tokens, .. } => tokens.len(),
         }
     }
 }
@@ -67,6 +74,8 @@ pub enum SampleTarget {
     Tokens(Vec<u32>),
     /// One vector, or one a step: `[1, O]` or `[T, O]`.
     Features(Features),
+    /// What each task should say, in the order of [`TargetSchema::Tasks`]: a class, or one a step.
+    Tasks(Vec<SampleTarget>),
 }
 
 /// One sequence and what should come of it.
@@ -120,6 +129,17 @@ pub enum InputSchema {
         /// The vocabulary.
         vocabulary: Vec<String>,
     },
+    /// Words; token 0 and character 0 are `<unk>`, which stands for those that training has not seen.
+    Words {
+        /// The vocabulary.
+        vocabulary: Vec<String>,
+        /// Those that words are spelled with; empty where the model does not read spellings.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        characters: Vec<String>,
+        /// Whether words, but not their spellings, are lower-cased.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lowercase: bool,
+    },
 }
 
 /// What a data set says of its targets.
@@ -136,6 +156,11 @@ pub enum TargetSchema {
         /// The labels, or the target vocabulary.
         labels: Vec<String>,
     },
+    /// Several tasks, each with a class a sequence or a class a step.
+    Tasks {
+        /// The tasks.
+        tasks: Vec<TaskSchema>,
+    },
     /// Feature vectors; `scales` as for inputs.
     Features {
         /// Values a step, O.
@@ -147,6 +172,18 @@ pub enum TargetSchema {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         names: Vec<String>,
     },
+}
+
+/// The labels of one task of several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSchema {
+    /// Its name.
+    pub name: String,
+    /// Its labels; the n-th is class n.
+    pub labels: Vec<String>,
+    /// Whether there is a class a step, or one a sequence.
+    pub aligned: bool,
 }
 
 /// What is needed to read new input as the training data was read; travels with the model.
@@ -217,6 +254,18 @@ impl Dataset {
         let valid = samples.split_off(samples.len() - tenth);
         Self { train: samples, valid, test, schema }
     }
+
+    /// Drops the spelling of words, for a model that does not read it.
+    pub(crate) fn drop_spellings(&mut self) {
+        if let InputSchema::Words { characters, .. } = &mut self.schema.input {
+            characters.clear();
+        }
+        for sample in [&mut self.train, &mut self.valid, &mut self.test].into_iter().flatten() {
+            if let SampleInput::Words { tokens, .. } = &mut sample.input {
+                sample.input = SampleInput::Tokens(std::mem::take(tokens));
+            }
+        }
+    }
 }
 
 impl Schema {
@@ -229,11 +278,20 @@ impl Schema {
         match &self.input {
             InputSchema::Features { channels, scales, .. } => check_scales(*channels, scales)?,
             InputSchema::Tokens { vocabulary } => unique(vocabulary, "vocabulary")?,
+            InputSchema::Words { vocabulary, characters, .. } => {
+                unique(vocabulary, "vocabulary")?;
+                unique(characters, "list of characters")?;
+            }
         }
         match &self.target {
             TargetSchema::Features { channels, scales, .. } => check_scales(*channels, scales),
             TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
                 unique(labels, "list of labels")
+            }
+            TargetSchema::Tasks { tasks } => {
+                let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+                unique(&names, "list of tasks")?;
+                tasks.iter().try_for_each(|task| unique(&task.labels, "list of labels"))
             }
         }
     }
@@ -259,8 +317,30 @@ impl Schema {
             (SampleInput::Tokens(tokens), InputSchema::Tokens { vocabulary }) => {
                 known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)
             }
+            (SampleInput::Tokens(tokens), InputSchema::Words { vocabulary, characters, .. })
+                if characters.is_empty() =>
+            {
+                known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)
+            }
+            (SampleInput::Words { tokens, spellings }, InputSchema::Words { vocabulary, characters, .. }) => {
+                known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)?;
+                if spellings.len() != tokens.len() || spellings.iter().any(Vec::is_empty) {
+                    let (n, words) = (spellings.len(), tokens.len());
+                    return refuse(format!("{n} spellings for {words} words: give one a word, none empty"));
+                }
+                let all = spellings.iter().try_for_each(|s| known(s, characters.len(), "the characters"));
+                all.map_err(Error::Input)
+            }
+            (SampleInput::Tokens(_), InputSchema::Words { .. }) => {
+                refuse("the model reads spelled words, the input is tokens: give spellings too".into())
+            }
             (SampleInput::Features(_), _) => refuse("the model reads tokens, the input is features".into()),
-            (SampleInput::Tokens(_), _) => refuse("the model reads features, the input is tokens".into()),
+            (SampleInput::Words { .. }, InputSchema::Tokens { .. }) => {
+                refuse("the model reads tokens, the input is spelled words".into())
+            }
+            (_, InputSchema::Features { .. }) => {
+                refuse("the model reads features, the input is tokens".into())
+            }
         }
     }
 
@@ -272,6 +352,35 @@ impl Schema {
         self.check_input(mode, &sample.input)?;
         let refuse = |message: String| Err(Error::Input(message));
         let steps = match (&sample.target, &self.target) {
+            (SampleTarget::Tasks(targets), TargetSchema::Tasks { tasks }) => {
+                if targets.len() != tasks.len() {
+                    return refuse(format!(
+                        "the sample has {} tasks, the data {}",
+                        targets.len(),
+                        tasks.len()
+                    ));
+                }
+                for (target, task) in targets.iter().zip(tasks) {
+                    let classes = match target {
+                        SampleTarget::Class(class) if !task.aligned => std::slice::from_ref(class),
+                        SampleTarget::Tokens(tokens)
+                            if task.aligned && tokens.len() == sample.input.steps() =>
+                        {
+                            tokens
+                        }
+                        _ => {
+                            return refuse(format!(
+                                "task `{}` needs a class, or one for each of the input's {} steps",
+                                task.name,
+                                sample.input.steps()
+                            ));
+                        }
+                    };
+                    known(classes, task.labels.len(), &format!("the labels of `{}`", task.name))
+                        .map_err(Error::Input)?;
+                }
+                1
+            }
             (SampleTarget::Class(class), TargetSchema::Class { labels }) => {
                 known(&[*class], labels.len(), "the labels").map_err(Error::Input)?;
                 1

@@ -134,14 +134,14 @@ fn named(names: &[String]) -> Result<&[String]> {
 fn input_names(input: &InputSchema) -> Result<&[String]> {
     match input {
         InputSchema::Features { names, .. } => named(names),
-        InputSchema::Tokens { .. } => Err(mismatch()),
+        InputSchema::Tokens { .. } | InputSchema::Words { .. } => Err(mismatch()),
     }
 }
 
 fn target_names(target: &TargetSchema) -> Result<&[String]> {
     match target {
         TargetSchema::Features { names, .. } => named(names),
-        TargetSchema::Class { .. } | TargetSchema::Tokens { .. } => Err(mismatch()),
+        _ => Err(mismatch()),
     }
 }
 

@@ -4,7 +4,7 @@ use super::sample::Scale;
 use crate::error::{Error, Result};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -47,6 +47,28 @@ pub(super) fn stratified(groups: &[&str], valid: f64, test: f64, seed: u64) -> [
         part.sort_unstable();
         part
     })
+}
+
+/// As [`stratified`]; a group of which nothing is left to train on is an error.
+pub(super) fn by_class(
+    path: &Path,
+    groups: &[&str],
+    valid: f64,
+    test: f64,
+    seed: u64,
+) -> Result<[Vec<usize>; 3]> {
+    let parts = stratified(groups, valid, test, seed);
+    let kept: HashSet<&str> = parts[0].iter().map(|i| groups[*i]).collect();
+    match groups.iter().find(|group| !kept.contains(*group)) {
+        Some(group) => Err(Error::file(
+            path,
+            format!(
+                "no case of `{group}` is left to train on: lower `data.valid_fraction` and \
+                 `data.test_fraction`, or name files for validation and test"
+            ),
+        )),
+        None => Ok(parts),
+    }
 }
 
 /// Where windows of `window` items start, every `stride` items of `range`, the item `horizon` after each still inside.

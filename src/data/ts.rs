@@ -13,11 +13,10 @@
 //! After `@targetLabel true` or `@classLabel false` the last field is a number to predict.
 
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
-use super::{Source, input_features, list, mismatch, number, read_text, split, target_features};
+use super::{Source, class, input_features, list, mismatch, number, read_text, split, target_features};
 use crate::config::duplicate;
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// A `.ts` file.
@@ -149,7 +148,9 @@ fn case(line: usize, text: &str, header: &Header) -> Result<Case, String> {
 fn channels_of(text: &str) -> Result<Features, String> {
     let channel = |(field, n): (&str, usize)| {
         if field.trim().is_empty() {
-            return Err(format!("channel {n} has no value"));
+            return Err(format!(
+                "channel {n} has no value: give it as many as the others, or leave the case out"
+            ));
         }
         let value = |(v, t)| number(v).map_err(|e| format!("channel {n}, step {t}: {e}"));
         field.split(',').zip(1..).map(value).collect()
@@ -157,7 +158,11 @@ fn channels_of(text: &str) -> Result<Features, String> {
     let channels: Vec<Vec<f32>> = text.split(':').zip(1..).map(channel).collect::<Result<_, _>>()?;
     let steps = channels[0].len();
     if let Some(n) = channels.iter().position(|c| c.len() != steps) {
-        return Err(format!("channel {} has {} steps, channel 1 has {steps}", n + 1, channels[n].len()));
+        return Err(format!(
+            "channel {} has {} steps, channel 1 has {steps}: give every channel as many values",
+            n + 1,
+            channels[n].len()
+        ));
     }
     Ok(Features {
         data: (0..steps).flat_map(|t| channels.iter().map(move |c| c[t])).collect(),
@@ -190,18 +195,7 @@ impl Source for Ts {
 
     fn cut(&self, valid: f64, test: f64, seed: u64) -> Result<[Self::Part; 3]> {
         let groups: Vec<&str> = self.cases.iter().map(|case| case.label.group()).collect();
-        let parts = split::stratified(&groups, valid, test, seed);
-        let kept: HashSet<&str> = parts[0].iter().map(|i| groups[*i]).collect();
-        match groups.iter().find(|group| !kept.contains(*group)) {
-            Some(group) => Err(Error::file(
-                &self.path,
-                format!(
-                    "no case of `{group}` is left to train on: lower `data.valid_fraction` and \
-                     `data.test_fraction`, or name files for validation and test"
-                ),
-            )),
-            None => Ok(parts),
-        }
+        split::by_class(&self.path, &groups, valid, test, seed)
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
@@ -246,15 +240,8 @@ impl Source for Ts {
             split::standardize(&mut input.data, scales);
             let target = match (&case.label, &schema.target) {
                 (Label::Class(label), TargetSchema::Class { labels }) => {
-                    let Some(class) = labels.iter().position(|l| l == label) else {
-                        return refuse(format!(
-                            "label `{label}` is not among the {} of the training data: {}; \
-                             leave the case out, or train with cases of it",
-                            labels.len(),
-                            list(labels)
-                        ));
-                    };
-                    SampleTarget::Class(class as u32)
+                    let class = class(labels, label).map_err(|e| Error::line(&self.path, case.line, e))?;
+                    SampleTarget::Class(class)
                 }
                 (Label::Value(value), target) => {
                     let (1, scales) = target_features(target)? else {
@@ -498,7 +485,7 @@ mod tests {
             .iter()
             .map(|s| match &s.input {
                 SampleInput::Features(f) => f.data.as_slice(),
-                SampleInput::Tokens(_) => panic!("no features"),
+                _ => panic!("no features"),
             })
             .collect();
         for scale in split::scales(values.into_iter(), 12) {

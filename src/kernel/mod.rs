@@ -13,10 +13,14 @@ pub(crate) mod cpu;
 pub mod dense;
 
 mod autodiff;
+mod sequence;
 
-use crate::config::Kernel;
+pub use sequence::{Cell, NORM_EPSILON, Sequence, Wanted};
+
+use autodiff::primitive;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
 use dense::DenseBackend;
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,67 +50,6 @@ pub fn threads() -> usize {
     }
 }
 
-/// What a step computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cell {
-    /// `h' = tanh(W x + b + U h + d)`
-    RnnTanh,
-    /// `h' = max(0, W x + b + U h + d)`
-    RnnRelu,
-    /// Gates i, f, g, o; `c' = f c + i g`, `h' = o tanh(c')`.
-    Lstm,
-    /// Gates r, z, n with `n = tanh(W_n x + b_n + r (U_n h + d_n))`; `h' = (1 - z) n + z h`.
-    GruAfter,
-    /// Gates r, z, n with `n = tanh(W_n x + b_n + U_n (r h) + d_n)`; `h' = (1 - z) n + z h`.
-    GruBefore,
-}
-
-impl Cell {
-    /// Gates, G: the blocks of H rows in each weight.
-    pub fn gates(self) -> usize {
-        match self {
-            Self::RnnTanh | Self::RnnRelu => 1,
-            Self::Lstm => 4,
-            Self::GruAfter | Self::GruBefore => 3,
-        }
-    }
-
-    /// Whether a cell state is carried beside the hidden one.
-    pub fn has_cell_state(self) -> bool {
-        self == Self::Lstm
-    }
-
-    /// Rows that follow the T outputs in a packed result: final hidden, final cell.
-    pub fn state_rows(self) -> usize {
-        1 + usize::from(self.has_cell_state())
-    }
-}
-
-/// What is to be run, apart from the tensors.
-#[derive(Clone, Debug)]
-pub struct Sequence {
-    /// The cell.
-    pub cell: Cell,
-    /// Whether time runs from the end: each sequence from its own last valid step.
-    pub reverse: bool,
-    /// Valid steps of each of the B sequences, 1 to T. `None`: all of them.
-    pub lengths: Option<Vec<usize>>,
-    /// Which body runs it.
-    pub kernel: Kernel,
-}
-
-impl Sequence {
-    /// The steps in the order in which they are run.
-    pub fn steps(&self, n: usize) -> Vec<usize> {
-        if self.reverse { (0..n).rev().collect() } else { (0..n).collect() }
-    }
-
-    /// The first step at which some sequence has ended.
-    pub fn first_padded_step(&self, n: usize) -> usize {
-        self.lengths.iter().flatten().copied().min().unwrap_or(n)
-    }
-}
-
 /// The tensors that a layer reads in one direction.
 #[derive(Clone, Debug)]
 pub struct Operands<B: Backend> {
@@ -124,6 +67,116 @@ pub struct Operands<B: Backend> {
     pub bias_ih: Option<Tensor<B, 1>>,
     /// `[G·H]`
     pub bias_hh: Option<Tensor<B, 1>>,
+    /// Layer norm in the cell.
+    pub norm: Option<Norm<B>>,
+    /// Units that keep their old state.
+    pub zoneout: Option<Zoneout<B>>,
+}
+
+impl<B: Backend> Operands<B> {
+    /// Which options they are there for.
+    pub fn options(&self) -> Options {
+        Options { layer_norm: self.norm.is_some(), zoneout: self.zoneout.is_some() }
+    }
+}
+
+/// What a layer may have beyond its cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// See [`Norm`].
+    pub layer_norm: bool,
+    /// See [`Zoneout`].
+    pub zoneout: bool,
+}
+
+impl Options {
+    /// An error for kernels that have neither.
+    #[cfg(any(feature = "tch", feature = "wgpu"))]
+    fn none(self) -> Result<(), String> {
+        match self {
+            Self { layer_norm: true, .. } => Err("this backend's kernels have no layer norm".into()),
+            Self { zoneout: true, .. } => Err("this backend's kernels have no zoneout".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Layer norm in the cell: Ba et al. 2016, [arXiv 1607.06450](https://arxiv.org/abs/1607.06450).
+///
+/// The input's product and the recurrent one are normalised, each gate's H features by themselves,
+/// and multiplied by a gain, before their biases are added: `LN(W x) + b + LN(U h) + d` takes the
+/// place of `W x + b + U h + d`, whatever the cell (so the [GRU](Cell::GruAfter)'s reset gate stands
+/// before `LN(U_n h) + d_n`, or within `LN(U_n (r h))`). An LSTM's output also reads its normalised
+/// cell state: `h' = o tanh(LN(c') + e)`.
+///
+/// These are the gains. The biases that go with them are the layer's own, b and d.
+#[derive(Clone, Debug)]
+pub struct Norm<B: Backend> {
+    /// Of the input's product, `[G·H]`.
+    pub gain_ih: Tensor<B, 1>,
+    /// Of the recurrent product, `[G·H]`.
+    pub gain_hh: Tensor<B, 1>,
+    /// Of the cell state, `[H]`: LSTM only.
+    pub gain_cell: Option<Tensor<B, 1>>,
+    /// e, `[H]`: LSTM only.
+    pub bias_cell: Option<Tensor<B, 1>>,
+}
+
+/// Zoneout: units that keep their old state at a step, Krueger et al. 2016,
+/// [arXiv 1606.01305](https://arxiv.org/abs/1606.01305).
+///
+/// `h' = k h + (1 - k) h̃` with h̃ what the cell makes of h, and likewise an LSTM's cell state, c'. An
+/// LSTM's h̃ reads its c̃, not the c' that keeps some of c.
+#[derive(Clone, Debug)]
+pub struct Zoneout<B: Backend> {
+    /// k of the hidden state.
+    pub hidden: Keep<B>,
+    /// k of the cell state: LSTM only.
+    pub cell: Keep<B>,
+}
+
+/// Shares of old state, 0 to 1. No gradient goes to them.
+#[derive(Clone, Debug)]
+pub enum Keep<B: Backend> {
+    /// None.
+    Nothing,
+    /// The same for every unit at every step.
+    Share(f64),
+    /// `[T, B, H]`
+    Mask(Tensor<B, 3>),
+}
+
+/// Operands that gradients go to: input, hidden and cell state, the weights of both, the biases of both, and layer
+/// norm's gains of both, its gain and bias of the cell state.
+type Slots<T> = [Option<T>; SLOTS];
+
+const SLOTS: usize = 11;
+
+fn norm_parts<B: Backend>(norm: Option<Norm<B>>) -> [Option<FloatTensor<B>>; 4] {
+    match norm {
+        Some(norm) => [Some(norm.gain_ih), Some(norm.gain_hh), norm.gain_cell, norm.bias_cell]
+            .map(|part| part.map(primitive)),
+        None => [const { None }; 4],
+    }
+}
+
+impl<B: Backend> Operands<B> {
+    fn into_slots(self) -> Slots<FloatTensor<B>> {
+        let [gain_ih, gain_hh, gain_cell, bias_cell] = norm_parts(self.norm);
+        [
+            Some(primitive(self.input)),
+            Some(primitive(self.hidden)),
+            self.cell.map(primitive),
+            Some(primitive(self.weight_ih)),
+            Some(primitive(self.weight_hh)),
+            self.bias_ih.map(primitive),
+            self.bias_hh.map(primitive),
+            gain_ih,
+            gain_hh,
+            gain_cell,
+            bias_cell,
+        ]
+    }
 }
 
 /// The gradients of [`Operands`], each of its operand's shape: those that are wanted.
@@ -139,6 +192,29 @@ pub struct Gradients<B: Backend> {
     pub weights: Option<WeightGradients<B>>,
 }
 
+impl<B: Backend> Gradients<B> {
+    fn into_slots(self) -> Slots<FloatTensor<B>> {
+        let (weight_ih, weight_hh, bias_ih, bias_hh, norm) = match self.weights {
+            Some(w) => (Some(w.weight_ih), Some(w.weight_hh), w.bias_ih, w.bias_hh, w.norm),
+            None => (None, None, None, None, None),
+        };
+        let [gain_ih, gain_hh, gain_cell, bias_cell] = norm_parts(norm);
+        [
+            self.input.map(primitive),
+            Some(primitive(self.hidden)),
+            self.cell.map(primitive),
+            weight_ih.map(primitive),
+            weight_hh.map(primitive),
+            bias_ih.map(primitive),
+            bias_hh.map(primitive),
+            gain_ih,
+            gain_hh,
+            gain_cell,
+            bias_cell,
+        ]
+    }
+}
+
 /// See [`Gradients::weights`].
 #[derive(Clone, Debug)]
 pub struct WeightGradients<B: Backend> {
@@ -150,15 +226,54 @@ pub struct WeightGradients<B: Backend> {
     pub bias_ih: Option<Tensor<B, 1>>,
     /// `[G·H]`
     pub bias_hh: Option<Tensor<B, 1>>,
+    /// Of the gains and the bias of layer norm.
+    pub norm: Option<Norm<B>>,
 }
 
-/// Which gradients are asked for. Those of the initial state cost nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The input's: not where the input is data.
-    pub input: bool,
-    /// The weights' and biases': not where they are frozen.
-    pub weights: bool,
+/// A layer's result, taken apart.
+#[derive(Clone, Debug)]
+pub struct Parts<B: Backend> {
+    /// The outputs, `[T, B, H]`: zero past a sequence's end.
+    pub output: Tensor<B, 3>,
+    /// The final hidden state, `[B, H]`.
+    pub hidden: Tensor<B, 2>,
+    /// The final cell state, `[B, H]`: LSTM only.
+    pub cell: Option<Tensor<B, 2>>,
+}
+
+impl<B: Backend> Parts<B> {
+    /// Those of what [`recurrent`](RecurrentBackend::recurrent) gives.
+    pub fn of(packed: Tensor<B, 3>, cell: Cell) -> Self {
+        let n_steps = packed.dims()[0] - cell.state_rows();
+        let row = |k: usize| packed.clone().slice([k..k + 1]).squeeze_dim(0);
+        let [hidden, cell] =
+            [Some(n_steps), cell.has_cell_state().then_some(n_steps + 1)].map(|k| k.map(row));
+        Self { hidden: hidden.expect("every cell has one"), cell, output: packed.slice([0..n_steps]) }
+    }
+}
+
+/// The gradients of [`Parts`]: of those that a loss depends on.
+#[derive(Clone, Debug)]
+pub struct PartGradients<B: Backend> {
+    /// `[T, B, H]`
+    pub output: Option<Tensor<B, 3>>,
+    /// `[B, H]`
+    pub hidden: Option<Tensor<B, 2>>,
+    /// `[B, H]`
+    pub cell: Option<Tensor<B, 2>>,
+}
+
+impl<B: Backend> PartGradients<B> {
+    /// The gradient of what [`recurrent`](RecurrentBackend::recurrent) gives.
+    pub fn packed(self, sequence: &Sequence, operands: &Operands<B>) -> Tensor<B, 3> {
+        let [n_steps, ..] = operands.input.dims();
+        let [batch, d_hidden] = operands.hidden.dims();
+        let zeros = |rows| Tensor::zeros([rows, batch, d_hidden], &operands.input.device());
+        let state = |grad: Option<Tensor<B, 2>>| grad.map_or_else(|| zeros(1), |grad| grad.unsqueeze_dim(0));
+        let mut parts = vec![self.output.unwrap_or_else(|| zeros(n_steps)), state(self.hidden)];
+        parts.extend(sequence.cell.has_cell_state().then(|| state(self.cell)));
+        Tensor::cat(parts, 0)
+    }
 }
 
 /// What a forward pass keeps for its gradient.
@@ -178,9 +293,9 @@ pub enum Saved<B: Backend> {
 /// # Panics
 /// Kernels do where the operands' sizes or the lengths do not go together.
 pub trait RecurrentBackend: DenseBackend {
-    /// Whether there is a fused kernel for `cell`: if not, the condition that is missing.
-    fn fused(cell: Cell) -> Result<(), String> {
-        let _ = cell;
+    /// Whether there is a fused kernel for `cell` with `options`: if not, the condition that is missing.
+    fn fused(cell: Cell, options: Options) -> Result<(), String> {
+        let _ = (cell, options);
         Err("this backend has no fused kernel".into())
     }
 
@@ -190,6 +305,16 @@ pub trait RecurrentBackend: DenseBackend {
     /// sequence's end), then the final hidden state, then the final cell state.
     fn recurrent(sequence: &Sequence, operands: Operands<Self>) -> Tensor<Self, 3> {
         Self::recurrent_forward(sequence, operands).0
+    }
+
+    /// [`recurrent`](Self::recurrent), its result taken apart: without a copy where the backend can.
+    fn recurrent_parts(sequence: &Sequence, operands: Operands<Self>) -> Parts<Self> {
+        Self::take_apart(Self::recurrent(sequence, operands), sequence.cell)
+    }
+
+    /// See [`Parts::of`].
+    fn take_apart(packed: Tensor<Self, 3>, cell: Cell) -> Parts<Self> {
+        Parts::of(packed, cell)
     }
 
     /// [`recurrent`](Self::recurrent), and what its gradient needs.
@@ -212,6 +337,18 @@ pub trait RecurrentBackend: DenseBackend {
             Saved::Fused(_) => unreachable!("a backend without a fused kernel saves nothing of it"),
         }
     }
+
+    /// [`recurrent_backward`](Self::recurrent_backward), given the gradients of the result's parts.
+    fn recurrent_parts_backward(
+        sequence: &Sequence,
+        operands: Operands<Self>,
+        saved: Saved<Self>,
+        grads: PartGradients<Self>,
+        wanted: Wanted,
+    ) -> Gradients<Self> {
+        let grad = grads.packed(sequence, &operands);
+        Self::recurrent_backward(sequence, operands, saved, grad, wanted)
+    }
 }
 
 impl RecurrentBackend for burn::backend::Flex {}
@@ -224,4 +361,4 @@ mod tch;
 #[cfg(feature = "wgpu")]
 mod cube;
 #[cfg(feature = "wgpu")]
-impl<B: burn_fusion::FusionBackend> RecurrentBackend for burn_fusion::Fusion<B> where Self: Backend {}
+mod fusion;

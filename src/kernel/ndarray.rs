@@ -1,8 +1,9 @@
 //! burn-ndarray: the CPU's kernels on the tensors' own memory.
 
-use super::cpu::{self, Dispatch, Inputs, Kept, Plan};
+use super::cpu::{self, Dispatch, Gains, Grad, Inputs, Kept, Plan, Rows};
 use super::{
-    Cell, Gradients, Operands, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
+    Cell, Gradients, Keep, Norm, Operands, Options, PartGradients, Parts, RecurrentBackend, Saved, Sequence,
+    Wanted, WeightGradients, composed,
 };
 use crate::config::Kernel;
 use burn::tensor::backend::Backend;
@@ -10,7 +11,7 @@ use burn::tensor::{Tensor, TensorPrimitive};
 use burn_ndarray::{
     FloatNdArrayElement, IntNdArrayElement, NdArray, NdArrayTensor, QuantElement, SharedArray,
 };
-use ndarray::{ArcArray, ArrayView, IxDyn};
+use ndarray::{ArcArray, ArrayView, Axis, IxDyn, Slice};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ where
     NdArrayTensor: From<SharedArray<E>> + From<SharedArray<I>>,
     Self: Backend<FloatTensorPrimitive = NdArrayTensor>,
 {
-    fn fused(_: Cell) -> Result<(), String> {
+    fn fused(_: Cell, _: Options) -> Result<(), String> {
         Ok(())
     }
 
@@ -49,13 +50,36 @@ where
         grad: Tensor<Self, 3>,
         wanted: Wanted,
     ) -> Gradients<Self> {
+        let Parts { output, hidden, cell } = Self::take_apart(grad, sequence.cell);
+        let grads = PartGradients { output: Some(output), hidden: Some(hidden), cell };
+        Self::recurrent_parts_backward(sequence, operands, saved, grads, wanted)
+    }
+
+    fn take_apart(packed: Tensor<Self, 3>, cell: Cell) -> Parts<Self> {
+        match primitive(&packed) {
+            NdArrayTensor::F32(_) => take_apart::<Self, f32>(packed, cell),
+            NdArrayTensor::F64(_) => take_apart::<Self, f64>(packed, cell),
+            _ => Parts::of(packed, cell),
+        }
+    }
+
+    fn recurrent_parts_backward(
+        sequence: &Sequence,
+        operands: Operands<Self>,
+        saved: Saved<Self>,
+        grads: PartGradients<Self>,
+        wanted: Wanted,
+    ) -> Gradients<Self> {
         match saved {
-            Saved::Composed(saved) => composed::backward(sequence, operands, saved, grad, wanted),
+            Saved::Composed(saved) => {
+                let grad = grads.packed(sequence, &operands);
+                composed::backward(sequence, operands, saved, grad, wanted)
+            }
             Saved::Fused(saved) => match saved.downcast::<Run<f32>>() {
-                Ok(run) => backward::<Self, f32>(sequence, operands, run, grad, wanted),
+                Ok(run) => backward::<Self, f32>(sequence, operands, run, &grads, wanted),
                 Err(saved) => {
                     let run = saved.downcast::<Run<f64>>().expect("kernels run on f32 or f64");
-                    backward::<Self, f64>(sequence, operands, run, grad, wanted)
+                    backward::<Self, f64>(sequence, operands, run, &grads, wanted)
                 }
             },
         }
@@ -134,6 +158,32 @@ fn values<T: Element>(tensor: &NdArrayTensor) -> Cow<'_, [T]> {
     contiguous(T::view(tensor))
 }
 
+/// The rows of a `[T, B, ·]` tensor, and how far they are from step to step and from sequence to
+/// sequence: without a copy where they lie anywhere together, and one row where all are the same.
+fn rows<T: Element>(tensor: &NdArrayTensor) -> (Cow<'_, [T]>, [usize; 2]) {
+    let view = T::view(tensor);
+    let [n_steps, batch, d] = [0, 1, 2].map(|axis| view.shape()[axis]);
+    let in_order = [batch * d, d];
+    if let &[0, 0, _] = view.strides()
+        && n_steps * batch > 0
+    {
+        return (contiguous(view.index_axis_move(Axis(0), 0).index_axis_move(Axis(0), 0).into_dyn()), [0, 0]);
+    }
+    let &[step, sequence, value] = view.strides() else { unreachable!("three axes") };
+    let stride =
+        |n: usize, stride: isize, else_: usize| if n > 1 { usize::try_from(stride) } else { Ok(else_) };
+    match (
+        stride(n_steps, step, in_order[0]),
+        stride(batch, sequence, in_order[1]),
+        view.to_slice_memory_order(),
+    ) {
+        (Ok(step), Ok(sequence), Some(values)) if value == 1 || d == 1 => {
+            (Cow::Borrowed(values), [step, sequence])
+        }
+        _ => (contiguous(view), in_order),
+    }
+}
+
 /// Values in row-major order.
 pub(super) fn contiguous<T: Element>(view: ArrayView<'_, T, IxDyn>) -> Cow<'_, [T]> {
     match view.to_slice() {
@@ -164,6 +214,10 @@ pub(super) fn tensor<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Elemen
 struct Held {
     tensors: [NdArrayTensor; 4],
     optional: [Option<NdArrayTensor>; 3],
+    /// Both products' gains, the cell state's gain and bias.
+    norm: [Option<NdArrayTensor>; 4],
+    /// As [`Inputs`] has them.
+    zoneout: [Option<NdArrayTensor>; 2],
     sizes: [usize; 4],
 }
 
@@ -171,7 +225,21 @@ impl Held {
     fn new<B: Backend<FloatTensorPrimitive = NdArrayTensor>>(operands: &Operands<B>) -> Self {
         let [n_steps, batch, d_input] = operands.input.dims();
         let [_, d_hidden] = operands.hidden.dims();
+        let shares = |keep: &Keep<B>| match keep {
+            Keep::Nothing => None,
+            Keep::Share(share) => Some(primitive(&operands.hidden.full_like(*share).slice([0..1]))),
+            Keep::Mask(mask) => Some(primitive(mask)),
+        };
+        let zoneout = operands.zoneout.as_ref();
+        let norm = operands.norm.as_ref();
         Self {
+            norm: [
+                norm.map(|norm| primitive(&norm.gain_ih)),
+                norm.map(|norm| primitive(&norm.gain_hh)),
+                norm.and_then(|norm| norm.gain_cell.as_ref()).map(primitive),
+                norm.and_then(|norm| norm.bias_cell.as_ref()).map(primitive),
+            ],
+            zoneout: [zoneout.and_then(|z| shares(&z.hidden)), zoneout.and_then(|z| shares(&z.cell))],
             sizes: [n_steps, batch, d_input, d_hidden],
             tensors: [
                 primitive(&operands.input),
@@ -189,21 +257,36 @@ impl Held {
 
     fn with<T: Element, R>(&self, run: impl FnOnce(&Inputs<T>) -> R) -> R {
         let [n_steps, batch, d_input, d_hidden] = self.sizes;
-        let [input, hidden, weight_ih, weight_hh] = self.tensors.each_ref().map(values::<T>);
-        let [cell, bias_ih, bias_hh] =
-            self.optional.each_ref().map(|tensor| tensor.as_ref().map(values::<T>));
+        let [input, tensors @ ..] = &self.tensors;
+        let (input, strides) = rows::<T>(input);
+        let [hidden, weight_ih, weight_hh] = tensors.each_ref().map(values::<T>);
+        fn all<T: Element, const N: usize>(
+            tensors: &[Option<NdArrayTensor>; N],
+        ) -> [Option<Cow<'_, [T]>>; N] {
+            tensors.each_ref().map(|tensor| tensor.as_ref().map(values::<T>))
+        }
+        let [cell, bias_ih, bias_hh] = all(&self.optional);
+        let (norm, zoneout) = (all(&self.norm), all(&self.zoneout));
+        let [gain_ih, gain_hh, gain_cell, bias_cell] = norm.each_ref().map(Option::as_deref);
         run(&Inputs {
             n_steps,
             batch,
             d_input,
             d_hidden,
-            input: &input,
+            input: Rows { values: &input, strides },
             hidden: &hidden,
             cell: cell.as_deref(),
             weight_ih: &weight_ih,
             weight_hh: &weight_hh,
             bias_ih: bias_ih.as_deref(),
             bias_hh: bias_hh.as_deref(),
+            norm: gain_ih.zip(gain_hh).map(|(input, recurrent)| Gains {
+                input,
+                recurrent,
+                cell: gain_cell,
+                cell_bias: bias_cell,
+            }),
+            zoneout: zoneout.each_ref().map(Option::as_deref),
         })
     }
 }
@@ -225,20 +308,45 @@ fn forward<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
     (packed, saved)
 }
 
+/// The outputs share the result's memory; the final states, which may live long, do not.
+fn take_apart<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
+    packed: Tensor<B, 3>,
+    cell: Cell,
+) -> Parts<B> {
+    let [rows, batch, d_hidden] = packed.dims();
+    let n_steps = rows - cell.state_rows();
+    let mut packed = T::array(packed.into_primitive().tensor());
+    let state = |row: usize| {
+        let row = packed.index_axis(Axis(0), row);
+        tensor(contiguous(row).into_owned(), [batch, d_hidden])
+    };
+    let hidden = state(n_steps);
+    let cell = cell.has_cell_state().then(|| state(n_steps + 1));
+    packed.slice_axis_inplace(Axis(0), Slice::from(..n_steps));
+    Parts { output: Tensor::from_primitive(TensorPrimitive::Float(T::tensor(packed))), hidden, cell }
+}
+
 fn backward<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
     sequence: &Sequence,
     operands: Operands<B>,
     run: Arc<Run<T>>,
-    grad: Tensor<B, 3>,
+    grads: &PartGradients<B>,
     wanted: Wanted,
 ) -> Gradients<B> {
     let held = Held::new(&operands);
     let [n_steps, batch, d_input, d_hidden] = held.sizes;
     let Run { packed, kept } = Arc::unwrap_or_clone(run);
-    let grad = primitive(&grad);
-    let grads = held.with(|inputs: &Inputs<T>| {
-        cpu::backward(sequence, inputs, kept, &values(&packed), &values(&grad), wanted)
-    });
+    let output = grads.output.as_ref().map(primitive);
+    let output = output.as_ref().map(rows::<T>);
+    let states = [&grads.hidden, &grads.cell].map(|grad| grad.as_ref().map(primitive));
+    let [hidden, cell] = states.each_ref().map(|grad| grad.as_ref().map(values::<T>));
+    let grad = Grad {
+        output: output.as_ref().map(|(values, strides)| Rows { values, strides: *strides }),
+        hidden: hidden.as_deref(),
+        cell: cell.as_deref(),
+    };
+    let grads =
+        held.with(|inputs: &Inputs<T>| cpu::backward(sequence, inputs, kept, &values(&packed), grad, wanted));
     let rows = sequence.cell.gates() * d_hidden;
     let bias = |like: &Option<Tensor<B, 1>>, values: Vec<T>| like.as_ref().map(|_| tensor(values, [rows]));
     Gradients {
@@ -250,6 +358,12 @@ fn backward<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
             weight_hh: tensor(grads.weight_hh, [rows, d_hidden]),
             bias_ih: bias(&operands.bias_ih, grads.bias_ih),
             bias_hh: bias(&operands.bias_hh, grads.bias_hh),
+            norm: operands.norm.as_ref().map(|norm| Norm {
+                gain_ih: tensor(grads.gain_ih, [rows]),
+                gain_hh: tensor(grads.gain_hh, [rows]),
+                gain_cell: norm.gain_cell.as_ref().map(|_| tensor(grads.gain_cell, [d_hidden])),
+                bias_cell: norm.bias_cell.as_ref().map(|_| tensor(grads.bias_cell, [d_hidden])),
+            }),
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! LibTorch's own recurrent layers: oneDNN or ATen on a CPU, cuDNN on CUDA.
 
 use super::{
-    Cell, Gradients, Operands, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
+    Cell, Gradients, Operands, Options, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
 };
 use crate::config::Kernel;
 use burn::tensor::{Tensor, TensorPrimitive};
@@ -11,10 +11,10 @@ use std::sync::Arc;
 use tch_devices::{Device, Tensor as TorchTensor, no_grad_guard, with_grad};
 
 impl<E: TchElement> RecurrentBackend for LibTorch<E> {
-    fn fused(cell: Cell) -> Result<(), String> {
+    fn fused(cell: Cell, options: Options) -> Result<(), String> {
         match cell {
             Cell::GruBefore => Err("LibTorch's GRU resets after the recurrent product only".into()),
-            _ => Ok(()),
+            _ => options.none(),
         }
     }
 
@@ -78,7 +78,7 @@ impl<E: TchElement> RecurrentBackend for LibTorch<E> {
                 }
                 _ => (None, None),
             };
-            WeightGradients { weight_ih, weight_hh, bias_ih, bias_hh }
+            WeightGradients { weight_ih, weight_hh, bias_ih, bias_hh, norm: None }
         });
         Gradients { input, hidden, cell, weights }
     }
@@ -87,7 +87,7 @@ impl<E: TchElement> RecurrentBackend for LibTorch<E> {
 /// Whether LibTorch is to run it, and can: it knows both biases or none.
 fn has_form<E: TchElement>(sequence: &Sequence, operands: &Operands<LibTorch<E>>) -> bool {
     sequence.kernel != Kernel::Reference
-        && LibTorch::<E>::fused(sequence.cell).is_ok()
+        && LibTorch::<E>::fused(sequence.cell, operands.options()).is_ok()
         && operands.bias_ih.is_some() == operands.bias_hh.is_some()
 }
 

@@ -1,7 +1,7 @@
 //! One stack reads a sequence, a second one writes another
 //! ([Sutskever et al. 2014](https://arxiv.org/abs/1409.3215), [Cho et al. 2014](https://arxiv.org/abs/1406.1078)).
 
-use super::{Prediction, d_features, embed, embedding, input_embedding, linear, project, stack_config};
+use super::{InputLayer, Prediction, embedding, linear, project, stack_config};
 use crate::config::ModelConfig;
 use crate::data::Input;
 use crate::error::{Error, Result};
@@ -21,7 +21,8 @@ pub const END: u32 = 0;
 /// two directions, a learned bridge makes one state of two, layer by layer.
 #[derive(Module, Debug)]
 pub struct EncoderDecoder<B: Backend> {
-    source_embedding: Option<Embedding<B>>,
+    /// What the encoder reads.
+    pub input: InputLayer<B>,
     /// Reads.
     pub encoder: RecurrentStack<B>,
     bridge: Option<Linear<B>>,
@@ -44,7 +45,8 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
                 "is not known: write the number of target tokens, the end symbol included",
             )
         })?;
-        let d_embedding = d_features(config)?;
+        let input = InputLayer::new(config, init, device)?;
+        let d_embedding = input.d_output();
         let encoder = stack_config(config, d_embedding, config.bidirectional);
         let decoder = stack_config(config, d_embedding, false);
         let d = config.d_hidden;
@@ -52,11 +54,16 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         let (state_bridge, cell_bridge) =
             (bridge(config.bidirectional), bridge(config.bidirectional && encoder.cell.has_cell_state()));
         Ok(Self {
-            source_embedding: input_embedding(config, init, device)?,
+            input,
             encoder: encoder.init(init, device),
             bridge: state_bridge,
             cell_bridge,
-            target_embedding: embedding(d_target + 1, d_embedding, init, device),
+            target_embedding: embedding(
+                [d_target + 1, d_embedding],
+                config.embedding_deviation.unwrap_or(1.0),
+                init,
+                device,
+            ),
             decoder: decoder.init(init, device),
             dropout: DropoutConfig::new(config.head_dropout).init(),
             head: linear(d, d_target, config.bias, init, device),
@@ -127,7 +134,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
 
     /// The encoder's final state, and what the decoder makes of it.
     fn read(&self, input: Input<B>, lengths: Option<&[usize]>) -> (RecurrentState<B>, RecurrentState<B>) {
-        let state = self.encoder.forward(embed(self.source_embedding.as_ref(), input), lengths, None).state;
+        let state = self.encoder.forward(self.input.forward(input), lengths, None).state;
         let bridge = |linear: &Option<Linear<B>>, part: Tensor<B, 3>| match linear {
             None => part,
             Some(linear) => {

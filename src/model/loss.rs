@@ -48,6 +48,7 @@ impl Objective {
             }
             (Loss::Mse, Target::Classes(_)) => panic!("a mean squared error of classes is `softmax-mse`"),
             (loss, Target::Features(_)) => panic!("{loss:?} takes classes, the target is features"),
+            (_, Target::Tasks(_)) => panic!("each task has a loss of its own"),
         };
         match padding(lengths, [batch, n_steps], &device) {
             None => each.mean(),

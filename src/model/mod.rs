@@ -3,19 +3,23 @@
 //! Axes: B batch, T time, S source time, D features in, O features out, V vocabulary.
 
 mod encoder_decoder;
+mod input;
 mod loss;
+mod multi_task;
 mod pooling;
 mod sequence;
 
 pub use encoder_decoder::{END, EncoderDecoder};
+pub use input::{CharacterEncoder, InputLayer};
 pub use loss::Objective;
+pub use multi_task::{MultiTask, TaskHead};
 pub use pooling::AttentionPooling;
 pub use sequence::SequenceModel;
 
 use crate::config::{CellKind, Feedback, GruReset, HiddenActivation, IoMode, Kernel, ModelConfig};
 use crate::data::{Batch, Input, InputSchema, Schema, Target, TargetSchema};
 use crate::error::{Error, Result};
-use crate::kernel::{Cell, RecurrentBackend};
+use crate::kernel::{Cell, Options, RecurrentBackend};
 use crate::recurrent::{Init, RecurrentStackConfig, RecurrentState};
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, Linear};
@@ -30,6 +34,8 @@ pub enum Model<B: Backend> {
     Sequence(SequenceModel<B>),
     /// Two stacks: one reads, one writes.
     EncoderDecoder(EncoderDecoder<B>),
+    /// One stack, several heads.
+    MultiTask(MultiTask<B>),
 }
 
 /// What a model gives when it runs on its own.
@@ -43,6 +49,15 @@ pub struct Prediction<B: Backend> {
     pub state: RecurrentState<B>,
 }
 
+/// What a head reads.
+#[derive(Clone, Debug)]
+pub struct Features<B: Backend> {
+    /// As the stack gives it, `[B, T, H]`.
+    pub raw: Tensor<B, 3>,
+    /// After dropout.
+    pub dropped: Tensor<B, 3>,
+}
+
 impl<B: RecurrentBackend> Model<B> {
     /// Builds the model that `config` describes, its weights drawn from `seed`.
     ///
@@ -52,13 +67,14 @@ impl<B: RecurrentBackend> Model<B> {
     pub fn new(config: &ModelConfig, seed: u64, device: &B::Device) -> Result<Self> {
         config.check()?;
         if config.kernel == Kernel::Fused {
-            B::fused(cell(config)).map_err(|missing| {
+            B::fused(cell(config), options(config)).map_err(|missing| {
                 Error::config("model.kernel", format!("fused cannot run: {missing}; write kernel = \"auto\""))
             })?;
         }
         let mut init = Init::new(seed);
         Ok(match config.mode {
             IoMode::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::new(config, &mut init, device)?),
+            IoMode::MultiTask => Self::MultiTask(MultiTask::new(config, &mut init, device)?),
             _ => Self::Sequence(SequenceModel::new(config, &mut init, device)?),
         })
     }
@@ -68,11 +84,15 @@ impl<B: RecurrentBackend> Model<B> {
         match self {
             Self::Sequence(model) => model.config(),
             Self::EncoderDecoder(model) => model.config(),
+            Self::MultiTask(model) => model.config(),
         }
     }
 
     /// The output for a batch whose answers are known: where a model reads its own output, it
     /// reads the true one instead (teacher forcing). `[B, T, O]`.
+    ///
+    /// # Panics
+    /// If it is a multi-task model: [`MultiTask::forward`] gives an output a task.
     pub fn forward(&self, batch: &Batch<B>) -> Tensor<B, 3> {
         let lengths = batch.input_lengths.as_deref();
         match self {
@@ -82,8 +102,23 @@ impl<B: RecurrentBackend> Model<B> {
             Self::Sequence(model) => model.forward(batch.input.clone(), lengths, None).output,
             Self::EncoderDecoder(model) => match &batch.target {
                 Target::Classes(target) => model.forward_given(batch.input.clone(), lengths, target.clone()),
-                Target::Features(_) => panic!("an encoder-decoder model writes tokens"),
+                _ => panic!("an encoder-decoder model writes tokens"),
             },
+            Self::MultiTask(_) => panic!("a multi-task model has an output a task"),
+        }
+    }
+
+    /// [`forward`](Self::forward) from a state, where there is one to start from, with what the head
+    /// read: models of whole sequences.
+    ///
+    /// # Panics
+    /// If the model is one-to-many or an encoder–decoder.
+    pub fn run(&self, batch: &Batch<B>, state: Option<RecurrentState<B>>) -> (Prediction<B>, Features<B>) {
+        match self {
+            Self::Sequence(model) if model.config().mode != IoMode::OneToMany => {
+                model.run(batch.input.clone(), batch.input_lengths.as_deref(), state)
+            }
+            _ => panic!("a model that reads its own output does not go on from a state"),
         }
     }
 
@@ -108,6 +143,7 @@ impl<B: RecurrentBackend> Model<B> {
             }
             Self::Sequence(model) => model.forward(input, lengths, state),
             Self::EncoderDecoder(model) => model.decode(input, lengths, steps()),
+            Self::MultiTask(_) => panic!("a multi-task model has an output a task"),
         }
     }
 }
@@ -132,8 +168,52 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
     match &schema.input {
         InputSchema::Features { channels, .. } => agree(&mut config.d_input, "d_input", *channels)?,
         InputSchema::Tokens { vocabulary } => agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?,
+        InputSchema::Words { vocabulary, characters, .. } => {
+            agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?;
+            if let Some(config) = config.characters.as_mut().filter(|_| !characters.is_empty()) {
+                agree(&mut config.vocabulary, "characters.vocabulary", characters.len())?;
+            }
+        }
+    }
+    let spelled = matches!(&schema.input, InputSchema::Words { characters, .. } if !characters.is_empty());
+    if spelled != config.characters.is_some() {
+        let message = match spelled {
+            true => "is missing, but the data spells its words: write d_embedding and d_hidden under it",
+            false => "reads spellings, and the data has none: leave it out",
+        };
+        return Err(Error::config("model.characters", message));
     }
     match &schema.target {
+        TargetSchema::Tasks { tasks } => {
+            let names = |mut names: Vec<&str>| {
+                names.sort_unstable();
+                names.join(", ")
+            };
+            let known = names(tasks.iter().map(|task| task.name.as_str()).collect());
+            if names(config.tasks.iter().map(|task| task.name.as_str()).collect()) != known {
+                return Err(Error::config(
+                    "model.tasks",
+                    format!(
+                        "the data has the tasks {known}: write a [[model.tasks]] for each of them, and no other"
+                    ),
+                ));
+            }
+            // In the data's order, as targets come.
+            config.tasks.sort_by_key(|task| tasks.iter().position(|t| t.name == task.name));
+            for (task, data) in config.tasks.iter_mut().zip(tasks) {
+                let mode = if data.aligned { IoMode::ManyToMany } else { IoMode::ManyToOne };
+                if task.mode != mode {
+                    return Err(Error::config(
+                        format!("model.tasks.{}.mode", task.name),
+                        format!(
+                            "does not fit the data: write {}",
+                            if data.aligned { "many-to-many" } else { "many-to-one" }
+                        ),
+                    ));
+                }
+                agree(&mut task.d_output, &format!("tasks.{}.d_output", data.name), data.labels.len())?;
+            }
+        }
         TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
             agree(&mut config.d_output, "d_output", labels.len())?;
             if config.mode == IoMode::OneToMany {
@@ -160,6 +240,12 @@ pub fn cell(config: &ModelConfig) -> Cell {
     }
 }
 
+/// What the configuration wants beyond the cell.
+pub fn options(config: &ModelConfig) -> Options {
+    let zoneout = config.zoneout > 0.0 || config.zoneout_cell.is_some_and(|share| share > 0.0);
+    Options { layer_norm: config.layer_norm, zoneout }
+}
+
 fn stack_config(config: &ModelConfig, d_input: usize, bidirectional: bool) -> RecurrentStackConfig {
     RecurrentStackConfig {
         cell: cell(config),
@@ -170,6 +256,11 @@ fn stack_config(config: &ModelConfig, d_input: usize, bidirectional: bool) -> Re
         bidirectional,
         merge: config.merge,
         dropout: config.dropout,
+        variational: config.variational,
+        weight_drop: config.weight_drop,
+        zoneout: config.zoneout,
+        zoneout_cell: config.zoneout_cell.unwrap_or(0.0),
+        layer_norm: config.layer_norm,
         initialization: config.initialization,
         forget_bias: config.forget_bias,
         kernel: config.kernel,
@@ -186,21 +277,13 @@ fn d_features(config: &ModelConfig) -> Result<usize> {
     })
 }
 
-fn embedding<B: Backend>(rows: usize, d: usize, init: &mut Init, device: &B::Device) -> Embedding<B> {
-    Embedding { weight: init.normal([rows, d], device) }
-}
-
-/// A token model's embedding; none where the input is features.
-fn input_embedding<B: Backend>(
-    config: &ModelConfig,
+fn embedding<B: Backend>(
+    [rows, d]: [usize; 2],
+    deviation: f64,
     init: &mut Init,
     device: &B::Device,
-) -> Result<Option<Embedding<B>>> {
-    let Some(d) = config.d_embedding else { return Ok(None) };
-    let rows = config.vocabulary.ok_or_else(|| {
-        Error::config("model.vocabulary", "is not known: write the number of tokens that the model reads")
-    })?;
-    Ok(Some(embedding(rows, d, init, device)))
+) -> Embedding<B> {
+    Embedding { weight: init.normal([rows, d], deviation, device) }
 }
 
 fn linear<B: Backend>(
@@ -220,14 +303,4 @@ fn linear<B: Backend>(
 /// `x W + b` over the last axis: `[.., D]` to `[.., O]`.
 fn project<B: RecurrentBackend, const N: usize>(linear: &Linear<B>, input: Tensor<B, N>) -> Tensor<B, N> {
     B::affine(input, linear.weight.val(), linear.bias.as_ref().map(Param::val))
-}
-
-/// Tokens through the embedding, features as they are: `[B, T, D]`.
-fn embed<B: Backend>(embedding: Option<&Embedding<B>>, input: Input<B>) -> Tensor<B, 3> {
-    match (embedding, input) {
-        (Some(embedding), Input::Tokens(tokens)) => embedding.forward(tokens),
-        (None, Input::Features(features)) => features,
-        (Some(_), Input::Features(_)) => panic!("a token model reads tokens [B, T], not features"),
-        (None, Input::Tokens(_)) => panic!("a feature model reads features [B, T, D], not tokens"),
-    }
 }

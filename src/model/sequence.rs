@@ -1,14 +1,14 @@
 //! One stack between an input and a head, in every mode that needs no second stack.
 
 use super::pooling::{AttentionPooling, pool};
-use super::{Prediction, d_features, embed, input_embedding, linear, project, stack_config};
+use super::{Features, InputLayer, Prediction, linear, project, stack_config};
 use crate::config::{Feedback, IoMode, ModelConfig, OutputActivation, Pooling};
 use crate::data::{Input, Target};
 use crate::error::Result;
 use crate::kernel::RecurrentBackend;
-use crate::recurrent::{Init, RecurrentStack, RecurrentState};
-use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Embedding, Linear};
+use crate::recurrent::{Init, RecurrentStack, RecurrentState, dropout};
+use burn::module::{Module, Param};
+use burn::nn::Linear;
 use burn::tensor::activation::{relu, sigmoid, softmax};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
@@ -21,32 +21,42 @@ use burn::tensor::{Int, Tensor};
 ///   first; for classes the most probable one, one-hot), and the head writes the next.
 #[derive(Module, Debug)]
 pub struct SequenceModel<B: Backend> {
-    embedding: Option<Embedding<B>>,
+    /// What the stack reads.
+    pub input: InputLayer<B>,
     /// The recurrent part.
     pub stack: RecurrentStack<B>,
     attention: Option<AttentionPooling<B>>,
-    dropout: Dropout,
     head: Option<Linear<B>>,
+    /// Beside the embedding, where its weight is the head's.
+    tied_bias: Option<Param<Tensor<B, 1>>>,
     #[module(skip)]
     config: ModelConfig,
 }
 
 impl<B: RecurrentBackend> SequenceModel<B> {
     pub(super) fn new(config: &ModelConfig, init: &mut Init, device: &B::Device) -> Result<Self> {
-        let mut d_input = d_features(config)?;
+        let input = InputLayer::new(config, init, device)?;
+        let mut d_input = input.d_output();
         let mut stack = stack_config(config, d_input, config.bidirectional);
         let d_output = config.d_output.unwrap_or(stack.d_output());
         if config.mode == IoMode::OneToMany {
             d_input += d_output;
             stack.d_input = d_input;
         }
-        let embedding = input_embedding(config, init, device)?;
+        let (mut head, mut tied_bias) = (None, None);
+        match config.d_output {
+            Some(d) if config.tie_weights => {
+                tied_bias = config.bias.then(|| init.constant([d], 0.0, device));
+            }
+            Some(d) => head = Some(linear(stack.d_output(), d, config.bias, init, device)),
+            None => {}
+        }
         let attention = config.pooling == Some(Pooling::Attention);
         Ok(Self {
-            embedding,
+            input,
             attention: attention.then(|| AttentionPooling::new(stack.d_output(), init, device)),
-            dropout: DropoutConfig::new(config.head_dropout).init(),
-            head: config.d_output.map(|d| linear(stack.d_output(), d, config.bias, init, device)),
+            head,
+            tied_bias,
             stack: stack.init(init, device),
             config: config.clone(),
         })
@@ -68,7 +78,17 @@ impl<B: RecurrentBackend> SequenceModel<B> {
         lengths: Option<&[usize]>,
         state: Option<RecurrentState<B>>,
     ) -> Prediction<B> {
-        let run = self.stack.forward(embed(self.embedding.as_ref(), input), lengths, state);
+        self.run(input, lengths, state).0
+    }
+
+    /// [`forward`](Self::forward), and what the head read.
+    pub fn run(
+        &self,
+        input: Input<B>,
+        lengths: Option<&[usize]>,
+        state: Option<RecurrentState<B>>,
+    ) -> (Prediction<B>, Features<B>) {
+        let run = self.stack.forward(self.input.forward(input), lengths, state);
         let many_to_one = self.config.mode == IoMode::ManyToOne;
         let features = if many_to_one {
             let pooled = match self.config.pooling.unwrap_or_default() {
@@ -80,7 +100,14 @@ impl<B: RecurrentBackend> SequenceModel<B> {
             run.output
         };
         let lengths = lengths.filter(|_| !many_to_one).map(<[usize]>::to_vec);
-        Prediction { output: self.write(features), lengths, state: run.state }
+        let dropped = self.drop(features.clone());
+        let output = self.write(dropped.clone());
+        (Prediction { output, lengths, state: run.state }, Features { raw: features, dropped })
+    }
+
+    /// What the lowest `n_layers` layers of the stack give at every step, `[B, T, O]`.
+    pub fn hidden(&self, input: Input<B>, n_layers: usize) -> Tensor<B, 3> {
+        self.stack.lowest(n_layers).forward(self.input.forward(input), None, None).output
     }
 
     /// One-to-many with the true outputs fed back.
@@ -89,11 +116,12 @@ impl<B: RecurrentBackend> SequenceModel<B> {
     /// * input: `[B, 1, D]`, or tokens `[B, 1]`
     /// * output: `[B, T, O]`
     pub(super) fn forward_given(&self, input: Input<B>, target: &Target<B>) -> Tensor<B, 3> {
-        let input = embed(self.embedding.as_ref(), input);
+        let input = self.input.forward(input);
         let [batch, _, d_input] = input.dims();
         let truth = match target {
             Target::Features(y) => y.clone(),
             Target::Classes(y) => y.clone().one_hot::<3>(self.d_output()).float(),
+            Target::Tasks(_) => panic!("a multi-task model is another"),
         };
         let [_, n_steps, d_output] = truth.dims();
         let start = Tensor::zeros([batch, 1, d_output], &truth.device());
@@ -103,7 +131,7 @@ impl<B: RecurrentBackend> SequenceModel<B> {
             start
         };
         let input = Tensor::cat(vec![input.expand([batch, n_steps, d_input]), fed_back], 2);
-        self.write(self.stack.forward(input, None, None).output)
+        self.write(self.drop(self.stack.forward(input, None, None).output))
     }
 
     /// One-to-many on its own: `n_steps` outputs, each fed back.
@@ -117,7 +145,7 @@ impl<B: RecurrentBackend> SequenceModel<B> {
         state: Option<RecurrentState<B>>,
         n_steps: usize,
     ) -> Prediction<B> {
-        let input: Tensor<B, 2> = embed(self.embedding.as_ref(), input).squeeze_dim(1);
+        let input: Tensor<B, 2> = self.input.forward(input).squeeze_dim(1);
         let [batch, _] = input.dims();
         let device = input.device();
         let mut state = state.unwrap_or_else(|| self.stack.zero_state(batch, &device));
@@ -142,12 +170,19 @@ impl<B: RecurrentBackend> SequenceModel<B> {
         self.config.d_output.unwrap_or(self.stack.config().d_output())
     }
 
+    fn drop(&self, features: Tensor<B, 3>) -> Tensor<B, 3> {
+        dropout(features, self.config.head_dropout, self.config.variational.then_some(1))
+    }
+
     /// `g(W h + b)`
     fn write(&self, features: Tensor<B, 3>) -> Tensor<B, 3> {
-        let features = self.dropout.forward(features);
-        let output = match &self.head {
-            Some(head) => project(head, features),
-            None => features,
+        let output = match (&self.head, &self.input.embedding) {
+            (Some(head), _) => project(head, features),
+            (None, Some(embedding)) if self.config.tie_weights => {
+                let weight = embedding.weight.val().transpose();
+                B::affine(features, weight, self.tied_bias.as_ref().map(Param::val))
+            }
+            _ => features,
         };
         match self.config.output_activation {
             OutputActivation::Identity => output,

@@ -1,11 +1,16 @@
-//! A trained model in use: whole sequences, streams, raw tensors, scores. The backend is behind
+//! A trained model in use: whole sequences, streams, text, raw tensors, scores. The backend is behind
 //! [`Predictor`], so that a program that uses a model needs no type parameter.
 
+mod generate;
+mod inspect;
+mod language;
 mod raw;
 
+pub use generate::Sampling;
+pub use inspect::{Inspection, Surprise};
 pub use raw::{Array, RawInput, RawOutput};
 
-use crate::artifact::{self, ModelFolder, NamedTensor, RecordFormat, named_tensors};
+use crate::artifact::{self, ModelFolder, NamedTensor, Precision, RecordFormat, named_tensors};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
 use crate::config::IoMode;
 use crate::data::split::unstandardize;
@@ -14,9 +19,10 @@ use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::model::{END, Model};
 use crate::recurrent::RecurrentState;
-use crate::train::{self, Score};
+use crate::train::{self, Confusion, Criterion, Score};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use language::Language;
 use std::path::{Path, PathBuf};
 
 /// Sequences that are run at once.
@@ -34,6 +40,8 @@ pub enum Answer {
     Labels(Vec<(String, f64)>),
     /// Values a step, in the data's own units.
     Values(Features),
+    /// The answer to each of several tasks, by name.
+    Tasks(Vec<(String, Answer)>),
 }
 
 impl Answer {
@@ -42,7 +50,7 @@ impl Answer {
         match self {
             Self::Class(classes) => classes.first().map(|(label, _)| label.clone()),
             Self::Labels(steps) => Some(steps.iter().map(|(label, _)| label.as_str()).collect()),
-            Self::Values(_) => None,
+            Self::Values(_) | Self::Tasks(_) => None,
         }
     }
 }
@@ -78,14 +86,44 @@ pub trait Predictor {
     /// A model whose mode needs a whole sequence.
     fn stream(&self) -> Result<Box<dyn Stream + '_>>;
 
+    /// Continues a text by `n` tokens. Each goes to `sink` as soon as it is drawn; the prompt does
+    /// not. An empty prompt stands for a newline, or for the vocabulary's first token where it has
+    /// none.
+    ///
+    /// # Errors
+    /// A model that is no language model: its mode is not many-to-many, it is bidirectional, it
+    /// reads features, or it writes other tokens than it reads. A prompt outside its vocabulary.
+    /// Those of [`Sampling::check`] and of `sink`.
+    fn generate(
+        &self,
+        prompt: &str,
+        n: usize,
+        sampling: &Sampling,
+        sink: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<()>;
+
     /// The scores of samples.
     fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>>;
 
-    /// Writes the model to a new folder, its record in `format`.
+    /// Which class was taken for which.
+    ///
+    /// # Errors
+    /// A model that says values, or too many classes; a sample that does not fit it.
+    fn confusion(&self, samples: &[Sample], split: &str) -> Result<Confusion>;
+
+    /// What the hidden units of a layer do over a text, and how much each token surprises the model.
+    /// Layers are counted from 0; by default it is the last.
+    ///
+    /// # Errors
+    /// A model that is no language model, in one direction; a text that it cannot read; no such layer.
+    fn inspect(&self, text: &str, layer: Option<usize>) -> Result<Inspection>;
+
+    /// Writes the model to a new folder, its record in `format` and `precision`. The scores stay those of the weights
+    /// that it has here.
     ///
     /// # Errors
     /// See [`artifact::save`].
-    fn export(&self, folder: &Path, format: RecordFormat) -> Result<()>;
+    fn export(&self, folder: &Path, format: RecordFormat, precision: Precision) -> Result<()>;
 }
 
 /// A model that carries its state from reading to reading.
@@ -135,26 +173,20 @@ impl<B: RecurrentBackend> Loaded<B> {
     fn answers(&self, output: Tensor<B, 3>, lengths: Option<&[usize]>) -> Vec<Answer> {
         let [batch, n_steps, d] = output.dims();
         let target = &self.folder.schema.target;
-        let output =
-            if matches!(target, TargetSchema::Features { .. }) { output } else { softmax(output, 2) };
-        let values: Vec<f32> = output.into_data().convert::<f32>().to_vec().expect("outputs are floats");
+        let values = if matches!(target, TargetSchema::Features { .. }) {
+            floats(output)
+        } else {
+            probabilities(output)
+        };
         (0..batch)
             .map(|b| {
                 let valid = lengths.map_or(n_steps, |lengths| lengths[b]);
                 let rows = &values[b * n_steps * d..][..valid * d];
                 match target {
-                    TargetSchema::Class { labels } => {
-                        let mut classes: Vec<(String, f64)> =
-                            labels.iter().cloned().zip(rows.iter().map(|&p| f64::from(p))).collect();
-                        classes.sort_by(|a, b| b.1.total_cmp(&a.1));
-                        Answer::Class(classes)
-                    }
+                    TargetSchema::Tasks { .. } => unreachable!("a multi-task model has an output a task"),
+                    TargetSchema::Class { labels } => ranked(labels, rows),
                     TargetSchema::Tokens { labels } => {
-                        let steps = rows.chunks_exact(d).map(|row| {
-                            let best =
-                                (0..d).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a row has a class");
-                            (best, (labels[best].clone(), f64::from(row[best])))
-                        });
+                        let steps = rows.chunks_exact(d).map(|row| best(labels, row));
                         // A model that decides where to end says so with a symbol of its own.
                         let ends = self.folder.config.model.mode == IoMode::EncoderDecoder;
                         Answer::Labels(
@@ -169,6 +201,30 @@ impl<B: RecurrentBackend> Loaded<B> {
                 }
             })
             .collect()
+    }
+
+    /// The answers of a multi-task model, given each task's output.
+    fn task_answers(&self, outputs: Vec<Tensor<B, 3>>, lengths: Option<&[usize]>) -> Vec<Answer> {
+        let TargetSchema::Tasks { tasks } = &self.folder.schema.target else {
+            unreachable!("a multi-task model has a schema of tasks")
+        };
+        let mut all: Vec<Vec<(String, Answer)>> = Vec::new();
+        for (output, task) in outputs.into_iter().zip(tasks) {
+            let [batch, n_steps, d] = output.dims();
+            all.resize_with(batch, Vec::new);
+            let values = probabilities(output);
+            for (b, answers) in all.iter_mut().enumerate() {
+                let valid = lengths.filter(|_| task.aligned).map_or(n_steps, |lengths| lengths[b]);
+                let rows = &values[b * n_steps * d..][..valid * d];
+                let answer = if task.aligned {
+                    Answer::Labels(rows.chunks_exact(d).map(|row| best(&task.labels, row).1).collect())
+                } else {
+                    ranked(&task.labels, rows)
+                };
+                answers.push((task.name.clone(), answer));
+            }
+        }
+        all.into_iter().map(Answer::Tasks).collect()
     }
 
     fn check_steps(&self, n_steps: Option<usize>) -> Result<()> {
@@ -198,17 +254,27 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
     fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>> {
         self.check_steps(n_steps)?;
         inputs.iter().try_for_each(|input| self.check(input))?;
+        // Equal lengths together, so that little is padding.
+        let mut order: Vec<usize> = (0..inputs.len()).collect();
+        order.sort_by_key(|&k| inputs[k].steps());
         let mut answers = Vec::with_capacity(inputs.len());
-        for chunk in inputs.chunks(BATCH) {
+        for chunk in order.chunks(BATCH) {
             let samples: Vec<Sample> = chunk
                 .iter()
-                .map(|input| Sample { input: input.clone(), target: SampleTarget::Class(0) })
+                .map(|&k| Sample { input: inputs[k].clone(), target: SampleTarget::Class(0) })
                 .collect();
             let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, &self.device);
+            if let Model::MultiTask(model) = &self.model {
+                let lengths = batch.input_lengths.as_deref();
+                let (outputs, _) = model.forward(batch.input, lengths, None);
+                answers.extend(chunk.iter().zip(self.task_answers(outputs, lengths)));
+                continue;
+            }
             let said = self.model.predict(batch.input, batch.input_lengths.as_deref(), None, n_steps);
-            answers.extend(self.answers(said.output, said.lengths.as_deref()));
+            answers.extend(chunk.iter().zip(self.answers(said.output, said.lengths.as_deref())));
         }
-        Ok(answers)
+        answers.sort_by_key(|(k, _)| **k);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
     fn run(&self, input: &RawInput, n_steps: Option<usize>) -> Result<RawOutput> {
@@ -226,19 +292,73 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         Ok(Box::new(Live { loaded: self, state: None }))
     }
 
+    fn generate(
+        &self,
+        prompt: &str,
+        n: usize,
+        sampling: &Sampling,
+        sink: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
+        self.check_steps(Some(n))?;
+        let language = Language::of(&self.folder)?;
+        let mut writer = language.writer(prompt);
+        let prompt = match prompt {
+            "" => vec![language.start()],
+            _ => language.encode(prompt).map_err(|e| Error::Input(format!("the prompt: {e}")))?,
+        };
+        generate::generate(&self.model, &prompt, n, sampling, &self.device, |token, _| {
+            sink(&writer.add(token))
+        })
+    }
+
     fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>> {
         let config = &self.folder.config;
         samples.iter().try_for_each(|sample| self.folder.schema.check_sample(config.model.mode, sample))?;
-        let objective = train::objective(&config.train, &self.folder.schema)?;
-        let tally = train::score(&self.model, samples, config.train.batch_size, &objective, &self.device);
-        Ok(tally.scores(&config.name, split))
+        let mut resolved = config.clone();
+        crate::model::resolve(&mut resolved.model, &self.folder.schema)?;
+        let criterion = Criterion::new(&resolved, &self.folder.schema)?;
+        let tally = train::score(&self.model, samples, &config.train, &criterion, &self.device);
+        Ok(tally.scores(config, split))
     }
 
-    fn export(&self, folder: &Path, format: RecordFormat) -> Result<()> {
+    fn confusion(&self, samples: &[Sample], split: &str) -> Result<Confusion> {
+        let config = &self.folder.config;
+        let schema = &self.folder.schema;
+        samples.iter().try_for_each(|sample| schema.check_sample(config.model.mode, sample))?;
+        Confusion::of(&self.model, &schema.target, split, samples, &config.train, &self.device)
+    }
+
+    fn inspect(&self, text: &str, layer: Option<usize>) -> Result<Inspection> {
+        inspect::inspect(&self.model, &self.folder, text, layer, &self.device)
+    }
+
+    fn export(&self, folder: &Path, format: RecordFormat, precision: Precision) -> Result<()> {
         let mut contents = self.folder.clone();
-        contents.manifest.record = format;
+        (contents.manifest.record, contents.manifest.precision) = (format, precision);
         artifact::save(folder, &contents, &self.model)
     }
+}
+
+fn floats<B: RecurrentBackend>(output: Tensor<B, 3>) -> Vec<f32> {
+    output.into_data().convert::<f32>().to_vec().expect("outputs are floats")
+}
+
+fn probabilities<B: RecurrentBackend>(output: Tensor<B, 3>) -> Vec<f32> {
+    floats(softmax(output, 2))
+}
+
+/// All labels with their probability, most probable first.
+fn ranked(labels: &[String], row: &[f32]) -> Answer {
+    let mut classes: Vec<(String, f64)> =
+        labels.iter().cloned().zip(row.iter().map(|&p| f64::from(p))).collect();
+    classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Answer::Class(classes)
+}
+
+/// The most probable class, its label and its probability.
+fn best(labels: &[String], row: &[f32]) -> (usize, (String, f64)) {
+    let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a row has a class");
+    (best, (labels[best].clone(), f64::from(row[best])))
 }
 
 struct Live<'a, B: RecurrentBackend> {

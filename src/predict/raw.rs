@@ -159,6 +159,9 @@ pub(super) fn run<B: RecurrentBackend>(
             }
             Input::Features(Tensor::from_data(TensorData::new(x.values.clone(), shape), device))
         }
+        (None, Some(_)) if config.characters.is_some() => {
+            return bad("the model reads words with their spelling, not tokens: give it text".into());
+        }
         (None, Some(x)) if config.d_embedding.is_some() => {
             let &[b, t] = x.shape.as_slice() else {
                 return bad(format!("x is {:?}, it must be [B, T]", x.shape));
@@ -200,6 +203,9 @@ pub(super) fn run<B: RecurrentBackend>(
     let stack = match model {
         Model::Sequence(model) => &model.stack,
         Model::EncoderDecoder(model) => &model.encoder,
+        Model::MultiTask(_) => {
+            return bad("a multi-task model has an output a task: tensors go through models with one".into());
+        }
     };
     let state_shape = [stack.layers.len(), batch, config.d_hidden];
     let state_part = |name: &str, part: &Option<Array<f32>>| -> Result<Option<Tensor<B, 3>>> {

@@ -34,13 +34,15 @@ impl Init {
         param(values, shape, device)
     }
 
-    /// Standard normal.
+    /// Normal, of mean 0.
     pub fn normal<B: Backend, const D: usize>(
         &mut self,
         shape: [usize; D],
+        deviation: f64,
         device: &B::Device,
     ) -> Param<Tensor<B, D>> {
-        let values = (0..shape.iter().product()).map(|_| self.rng.sample(StandardNormal)).collect();
+        let mut draw = || deviation * self.rng.sample::<f64, _>(StandardNormal);
+        let values = (0..shape.iter().product()).map(|_| draw()).collect();
         param(values, shape, device)
     }
 

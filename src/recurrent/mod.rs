@@ -13,14 +13,19 @@
 //!   after) or `n = tanh(W_n x + b_n + U_n (r h) + d_n)` (reset before,
 //!   [Cho et al. 2014](https://arxiv.org/abs/1406.1078)), `h' = (1 - z) n + z h`.
 //!
+//! Layer norm in the cell, [`Norm`](crate::kernel::Norm), and [`Zoneout`](crate::kernel::Zoneout) are
+//! options of every cell.
+//!
 //! Weights are packed and gates ordered as in PyTorch: `weight_ih [G·H, D]`, `weight_hh [G·H, H]`.
 
+mod dropout;
 mod init;
 mod layer;
 mod stack;
 mod state;
 
+pub use dropout::{dropout, mask};
 pub use init::Init;
-pub use layer::RecurrentLayer;
+pub use layer::{RecurrentLayer, RecurrentNorm};
 pub use stack::{RecurrentStack, RecurrentStackConfig, StackOutput};
 pub use state::RecurrentState;

@@ -1,12 +1,11 @@
 //! Layers on layers, in one direction or two.
 
-use super::{Init, RecurrentLayer, RecurrentState};
+use super::{Init, RecurrentLayer, RecurrentState, dropout};
 use crate::config::{Initialization, Kernel, Merge};
-use crate::kernel::{Cell, RecurrentBackend, Sequence};
+use crate::kernel::{Cell, Keep, RecurrentBackend, Sequence, Zoneout};
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn::tensor::{Bool, Distribution, Tensor, TensorData};
 
 /// What a [`RecurrentStack`] is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +26,17 @@ pub struct RecurrentStackConfig {
     pub merge: Merge,
     /// Dropout between layers while training, a probability. Default: 0.
     pub dropout: f64,
+    /// Whether [`dropout`](Self::dropout) drops the same values at every step. Default: no.
+    pub variational: bool,
+    /// Recurrent weights dropped while training, the same ones at every step, a probability
+    /// ([Merity et al. 2018](https://arxiv.org/abs/1708.02182)). Default: 0.
+    pub weight_drop: f64,
+    /// Zoneout: that a unit of the hidden state keeps its value at a step, a probability. Default: 0.
+    pub zoneout: f64,
+    /// The same of an LSTM's cell state. Default: 0.
+    pub zoneout_cell: f64,
+    /// Layer norm in the cell. Default: no.
+    pub layer_norm: bool,
     /// How weights start. Default: as in PyTorch.
     pub initialization: Initialization,
     /// What an LSTM's forget gate's bias starts at. Default: as the other biases.
@@ -47,6 +57,11 @@ impl RecurrentStackConfig {
             bidirectional: false,
             merge: Merge::Concat,
             dropout: 0.0,
+            variational: false,
+            weight_drop: 0.0,
+            zoneout: 0.0,
+            zoneout_cell: 0.0,
+            layer_norm: false,
             initialization: Initialization::Pytorch,
             forget_bias: None,
             kernel: Kernel::Auto,
@@ -74,7 +89,7 @@ impl RecurrentStackConfig {
                 RecurrentLayer::new(self, if first { self.d_input } else { self.d_output() }, init, device)
             })
             .collect();
-        RecurrentStack { layers, dropout: DropoutConfig::new(self.dropout).init(), config: self.clone() }
+        RecurrentStack { layers, config: self.clone() }
     }
 }
 
@@ -83,7 +98,6 @@ impl RecurrentStackConfig {
 pub struct RecurrentStack<B: Backend> {
     /// Layer by layer, forward before reverse: L·K of them.
     pub layers: Vec<RecurrentLayer<B>>,
-    dropout: Dropout,
     #[module(skip)]
     config: RecurrentStackConfig,
 }
@@ -101,6 +115,14 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
     /// What the stack is made of.
     pub fn config(&self) -> &RecurrentStackConfig {
         &self.config
+    }
+
+    /// The lowest `n_layers` layers alone: their output is what the layer above them reads.
+    pub fn lowest(&self, n_layers: usize) -> Self {
+        let mut lowest = self.clone();
+        lowest.layers.truncate(n_layers * self.config.directions());
+        lowest.config.n_layers = n_layers;
+        lowest
     }
 
     /// A state of zeros for `batch` sequences.
@@ -150,11 +172,17 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
         if let Some(lengths) = lengths {
             flow = flow.mask_fill(ended(lengths, n_steps, d_input, &device), 0.0);
         }
+        // All of them before the first layer: once burn has joined a leaf's graph to others twice, what is
+        // made of the leaf stands alone, and another thread's backward pass may clear it away.
+        let starts: Vec<_> = (0..self.layers.len())
+            .map(|k| (row(&state.hidden, k), state.cell.as_ref().map(|cell| row(cell, k))))
+            .collect();
         let directions = self.config.directions();
         let [mut hidden, mut cell] = [Vec::new(), Vec::new()];
         for (depth, layers) in self.layers.chunks(directions).enumerate() {
             if depth > 0 {
-                flow = self.dropout.forward(flow);
+                // [T, B, H]
+                flow = dropout(flow, self.config.dropout, self.config.variational.then_some(0));
             }
             let mut outputs = Vec::with_capacity(directions);
             for (direction, layer) in layers.iter().enumerate() {
@@ -165,25 +193,25 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
                     lengths: lengths.map(<[usize]>::to_vec),
                     kernel: self.config.kernel,
                 };
-                let packed = layer.run(
+                let parts = layer.run(
                     &sequence,
+                    self.config.weight_drop,
                     flow.clone(),
-                    row(&state.hidden, k).squeeze_dim(0),
-                    state.cell.as_ref().map(|cell| row(cell, k).squeeze_dim(0)),
+                    starts[k].0.clone(),
+                    starts[k].1.clone(),
+                    self.zoneout([n_steps, batch, self.config.d_hidden], &device),
                 );
-                outputs.push(packed.clone().slice([0..n_steps]));
-                hidden.push(row(&packed, n_steps));
-                if state.cell.is_some() {
-                    cell.push(row(&packed, n_steps + 1));
-                }
+                outputs.push(parts.output);
+                hidden.push(parts.hidden);
+                cell.extend(parts.cell);
             }
             flow = self.merge(outputs);
         }
         StackOutput {
             output: flow.swap_dims(0, 1),
             state: RecurrentState {
-                hidden: Tensor::cat(hidden, 0),
-                cell: (!cell.is_empty()).then(|| Tensor::cat(cell, 0)),
+                hidden: stacked(hidden),
+                cell: (!cell.is_empty()).then(|| stacked(cell)),
             },
         }
     }
@@ -206,7 +234,22 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
     pub fn last_hidden(&self, state: &RecurrentState<B>) -> Tensor<B, 2> {
         let directions = self.config.directions();
         let first = self.layers.len() - directions;
-        self.merge((first..first + directions).map(|k| row(&state.hidden, k)).collect()).squeeze_dim(0)
+        let rows = (first..first + directions).map(|k| row(&state.hidden, k).unsqueeze_dim(0)).collect();
+        self.merge(rows).squeeze_dim(0)
+    }
+
+    /// While training, that is with gradients, each unit of each step keeps its state or not; else
+    /// it keeps what is expected.
+    fn zoneout(&self, shape: [usize; 3], device: &B::Device) -> Option<Zoneout<B>> {
+        let (hidden, cell) = (self.config.zoneout, self.config.zoneout_cell);
+        let keep = |probability: f64| match probability {
+            0.0 => Keep::Nothing,
+            p if B::ad_enabled(device) => {
+                Keep::Mask(Tensor::random(shape, Distribution::Bernoulli(p), device))
+            }
+            p => Keep::Share(p),
+        };
+        (hidden > 0.0 || cell > 0.0).then(|| Zoneout { hidden: keep(hidden), cell: keep(cell) })
     }
 
     fn merge(&self, outputs: Vec<Tensor<B, 3>>) -> Tensor<B, 3> {
@@ -236,8 +279,19 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
     }
 }
 
-fn row<B: Backend>(tensor: &Tensor<B, 3>, k: usize) -> Tensor<B, 3> {
-    tensor.clone().slice([k..k + 1])
+fn row<B: Backend>(tensor: &Tensor<B, 3>, k: usize) -> Tensor<B, 2> {
+    match tensor.dims()[0] {
+        1 => tensor.clone().squeeze_dim(0),
+        _ => tensor.clone().slice([k..k + 1]).squeeze_dim(0),
+    }
+}
+
+/// `[L·K, B, H]` of as many rows.
+fn stacked<B: Backend>(mut rows: Vec<Tensor<B, 2>>) -> Tensor<B, 3> {
+    match rows.len() {
+        1 => rows.remove(0).unsqueeze_dim(0),
+        _ => Tensor::stack(rows, 0),
+    }
 }
 
 /// `[T, B, D]`, true past each sequence's end.

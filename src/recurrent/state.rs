@@ -18,9 +18,13 @@ impl<B: Backend> RecurrentState<B> {
         self.hidden.dims()[1]
     }
 
-    /// The same values, cut off from the graph that made them.
-    pub fn detach(self) -> Self {
-        Self { hidden: self.hidden.detach(), cell: self.cell.map(Tensor::detach) }
+    /// That of the first `n` sequences.
+    pub fn first(self, n: usize) -> Self {
+        let rows = |part: Tensor<B, 3>| {
+            let [layers, _, _] = part.dims();
+            part.slice([0..layers, 0..n])
+        };
+        Self { hidden: rows(self.hidden), cell: self.cell.map(rows) }
     }
 
     /// The same state on the backend below, without gradients.
@@ -29,5 +33,13 @@ impl<B: Backend> RecurrentState<B> {
         B: AutodiffBackend,
     {
         RecurrentState { hidden: self.hidden.inner(), cell: self.cell.map(Tensor::inner) }
+    }
+
+    /// A state on the backend below as a constant of this one.
+    pub fn from_inner(state: RecurrentState<B::InnerBackend>) -> Self
+    where
+        B: AutodiffBackend,
+    {
+        Self { hidden: Tensor::from_inner(state.hidden), cell: state.cell.map(Tensor::from_inner) }
     }
 }

@@ -1,15 +1,24 @@
 //! Training through burn's learner: wired once, for every model.
 
+mod average;
+mod baseline;
 mod clip;
+mod criterion;
+mod figures;
 mod learner;
 mod optimizer;
 mod progress;
 mod schedule;
 mod score;
+mod spans;
 mod strategy;
 
+pub use average::Average;
+pub use baseline::{Baseline, baseline};
 pub use clip::clip_by_global_norm;
-pub use learner::{StepLoss, StepMetric, StepReport, StepScore, Trainee};
+pub use criterion::Criterion;
+pub use figures::Confusion;
+pub use learner::{StepLoss, StepMetric, StepOutput, StepReport, StepScore, Trainee, Window};
 pub use optimizer::{AdamRule, Optimizer, OptimizerState};
 pub use progress::Progress;
 pub use schedule::LearningRate;
@@ -17,11 +26,11 @@ pub use score::{Score, Tally, score};
 
 use crate::artifact::{self, Manifest, ModelFolder};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
-use crate::config::{Config, Loss, OutputActivation, TrainConfig};
-use crate::data::{self, Dataset, Draw, Loader, Schema, TargetSchema};
+use crate::config::{Config, Loss, OutputActivation};
+use crate::data::{self, Dataset, Draw, InputSchema, Loader, Noise, TargetSchema};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::model::{self, Model, Objective};
+use crate::model::{self, Model};
 use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::record::DefaultRecorder;
@@ -68,7 +77,8 @@ impl Epoch {
 /// A finished run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its folder: `config.toml`, `metrics.csv`, `checkpoint/` and `model/`.
+    /// Its folder: `config.toml`, `metrics.csv`, `loss.svg`, `checkpoint/` and `model/`; of a classifier
+    /// `confusion.svg` and `confusion.csv` too.
     pub folder: PathBuf,
     /// The exported model: that of the best epoch.
     pub model: PathBuf,
@@ -98,8 +108,10 @@ impl Run {
 /// not finite. What was written stays, for a look.
 pub fn train(config: &Config, device: &DeviceInfo, folder: &Path, progress: Progress) -> Result<Run> {
     config.check()?;
+    let mut config = config.clone();
+    data::resolve(&mut config.data)?;
     let dataset = data::load(&config.data, config.model.mode, config.train.seed)?;
-    train_on(config, dataset, device, folder, progress)
+    train_on(&config, dataset, device, folder, progress)
 }
 
 /// [`train`] on data that the program has.
@@ -115,9 +127,22 @@ pub fn train_on(
 ) -> Result<Run> {
     config.check()?;
     let mut config = config.clone();
+    let mut dataset = dataset;
+    if config.model.characters.is_none() {
+        dataset.drop_spellings();
+    }
+    if !config.train.test {
+        dataset.test.clear();
+    }
+    if config.train.word_dropout > 0.0 && !matches!(dataset.schema.input, InputSchema::Words { .. }) {
+        return Err(Error::config(
+            "train.word_dropout",
+            "the data is not words, it has no unknown one: write 0",
+        ));
+    }
     model::resolve(&mut config.model, &dataset.schema)?;
-    let objective = objective(&config.train, &dataset.schema)?;
-    if objective.loss != Loss::Mse && config.model.output_activation != OutputActivation::Identity {
+    let criterion = Criterion::new(&config, &dataset.schema)?;
+    if criterion.objective.loss != Loss::Mse && config.model.output_activation != OutputActivation::Identity {
         return Err(Error::config(
             "model.output_activation",
             "the loss of classes takes the softmax itself: write identity, or leave it out",
@@ -129,34 +154,13 @@ pub fn train_on(
         }
     }
     dataset.check(config.model.mode)?;
-    device.run(Job { config, dataset, objective, folder: folder.into(), progress, device })
-}
-
-/// The loss of a configuration, by default that of the target's kind.
-///
-/// # Errors
-/// Where loss and target do not go together.
-pub fn objective(config: &TrainConfig, schema: &Schema) -> Result<Objective> {
-    let classes = !matches!(schema.target, TargetSchema::Features { .. });
-    let loss = config.loss.unwrap_or(if classes { Loss::CrossEntropy } else { Loss::Mse });
-    if classes == (loss == Loss::Mse) {
-        let (has, needs) =
-            if classes { ("classes", "cross-entropy or softmax-mse") } else { ("values", "mse") };
-        return Err(Error::config(
-            "train.loss",
-            format!("the data has {has} to predict: write {needs}, or leave it out"),
-        ));
-    }
-    if config.label_smoothing > 0.0 && loss != Loss::CrossEntropy {
-        return Err(Error::config("train.label_smoothing", "only cross entropy smooths labels: write 0"));
-    }
-    Ok(Objective { loss, label_smoothing: config.label_smoothing })
+    device.run(Job { config, dataset, criterion, folder: folder.into(), progress, device })
 }
 
 struct Job<'a> {
     config: Config,
     dataset: Dataset,
-    objective: Objective,
+    criterion: Criterion,
     folder: PathBuf,
     progress: Progress,
     device: &'a DeviceInfo,
@@ -166,7 +170,7 @@ impl Task for Job<'_> {
     type Output = Result<Run>;
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Result<Run> {
-        let Self { config, dataset, objective, folder, progress, .. } = self;
+        let Self { config, dataset, criterion, folder, progress, .. } = self;
         let settings = &config.train;
         let model = Model::<B>::new(&config.model, settings.seed, &device)?;
         let n_params = model.num_params();
@@ -182,15 +186,24 @@ impl Task for Job<'_> {
         ));
 
         let started = Instant::now();
-        let draw = Draw { seed: settings.seed, noise: settings.input_noise };
-        let train =
+        let noise = Noise { deviation: settings.input_noise, word_dropout: settings.word_dropout };
+        let draw = Draw { seed: settings.seed, noise, bucket: settings.bucket };
+        let carry = settings.carry_state;
+        let mut train =
             Loader::<B>::new(Arc::new(dataset.train), settings.batch_size, Some(draw), device.clone());
-        let valid = Loader::<B::InnerBackend>::new(
-            Arc::new(dataset.valid),
-            settings.batch_size,
-            None,
-            device.clone(),
-        );
+        let valid_samples = Arc::new(dataset.valid);
+        let valid_size = if carry { score::LANES } else { settings.batch_size };
+        let mut valid =
+            Loader::<B::InnerBackend>::new(valid_samples.clone(), valid_size, None, device.clone());
+        if carry {
+            (train, valid) = (train.in_lanes(), valid.in_lanes());
+        }
+        let [padding, plain] = train.padding_shares().map(|share| 100.0 * share);
+        if plain > 0.0 && !carry {
+            progress.note(&format!(
+                "padding: {padding:.1} % of all steps in batches as they are drawn, {plain:.1} % in plain random ones"
+            ));
+        }
         let schedule = LearningRate::new(settings, train.n_batches());
         let strategy = Arc::new(Strategy::<B> {
             config: settings.clone(),
@@ -200,6 +213,7 @@ impl Task for Job<'_> {
             outcome: Mutex::new(Outcome { best: None, epochs: Vec::new(), failure: None }),
         });
         let metric = match dataset.schema.target {
+            _ if criterion.by_loss => StepMetric::<StepScore>::new("Nats", false),
             TargetSchema::Features { .. } => StepMetric::<StepScore>::new("MSE", false),
             _ => StepMetric::<StepScore>::new("Accuracy", true),
         };
@@ -217,24 +231,33 @@ impl Task for Job<'_> {
             training = training.renderer(progress::Silent);
         }
         let optimizer = OptimizerAdaptor::from(Optimizer::new(settings));
-        training.launch(Learner::new(Trainee::new(model, objective), optimizer, schedule));
+        training.launch(Learner::new(Trainee::new(model, criterion.clone(), settings), optimizer, schedule));
         let seconds = started.elapsed().as_secs_f64();
 
         let mut outcome = strategy.outcome.lock().expect("the loop is over");
         write_whole(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs).as_bytes())?;
+        let best_epoch = outcome.best.as_ref().map(|(best, _)| best.epoch);
+        figures::draw_losses(&folder, &config.name, &outcome.epochs, best_epoch)?;
         if let Some(failure) = outcome.failure.take() {
             return Err(failure);
         }
-        let (best, model) = outcome.best.take().expect("a run without failure finished an epoch");
-        let mut scores = best.tally.scores(&config.name, "valid");
-        if !dataset.test.is_empty() {
-            let tally = score(&model, &dataset.test, settings.batch_size, &objective, &device);
-            scores.extend(tally.scores(&config.name, "test"));
+        let (best, mut model) = outcome.best.take().expect("a run without failure finished an epoch");
+        let mut valid_tally = best.tally;
+        if settings.half {
+            model = artifact::rounded(model);
+            valid_tally = score(&model, &valid_samples, settings, &criterion, &device);
         }
-        let manifest = Manifest::new(&config, n_params, best.epoch, self.device.to_string());
+        let mut scores = valid_tally.scores(&config, "valid");
+        if !dataset.test.is_empty() {
+            let tally = score(&model, &dataset.test, settings, &criterion, &device);
+            scores.extend(tally.scores(&config, "test"));
+        }
+        let mut manifest = Manifest::new(&config, n_params, best.epoch, self.device.to_string());
+        manifest.seconds = seconds.round();
         let exported = folder.join("model");
         let model_folder = ModelFolder { manifest, config, schema: dataset.schema, scores: scores.clone() };
         artifact::save(&exported, &model_folder, &model)?;
+        figures::draw_confusion(&folder, &model, &model_folder, [&valid_samples, &dataset.test], &device)?;
         Ok(Run {
             folder,
             model: exported,

@@ -1,5 +1,10 @@
 //! Scores over a whole split: every valid step counts once, however the batches fell.
 
+use super::criterion::{Criterion, TaskCriterion};
+use super::spans::spans;
+use super::strategy::going_on;
+use crate::config::{Config, Loss, TextUnit, TrainConfig};
+use crate::data::loader::in_lanes;
 use crate::data::{Batch, Sample, Target};
 use crate::kernel::RecurrentBackend;
 use crate::model::{Model, Objective};
@@ -7,7 +12,7 @@ use burn::tensor::{ElementConversion, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Sums over the valid steps of some batches.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Loss times steps.
     pub loss: f64,
@@ -19,23 +24,57 @@ pub struct Tally {
     pub values: usize,
     /// Valid steps.
     pub steps: usize,
+    /// Spans; labels that mark them only.
+    pub spans: Spans,
+    /// Whether the loss itself is the score: language models.
+    pub by_loss: bool,
+    /// Several tasks: each one's name and tally; steps are sequences then.
+    pub tasks: Vec<(String, Tally)>,
+}
+
+/// Spans counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    /// That there are.
+    pub truth: usize,
+    /// That the model gave.
+    pub said: usize,
+    /// That it gave with the right start, end and kind.
+    pub right: usize,
 }
 
 impl Tally {
     /// Counts one batch, given the model's output for it.
-    pub fn of<B: RecurrentBackend>(objective: &Objective, output: Tensor<B, 3>, batch: &Batch<B>) -> Self {
-        let steps = batch.valid_steps();
-        let lengths = batch.target_lengths.as_deref();
-        let loss =
-            objective.loss(output.clone(), &batch.target, lengths).into_scalar().elem::<f64>() * steps as f64;
+    pub fn of<B: RecurrentBackend>(criterion: &Criterion, output: Tensor<B, 3>, batch: &Batch<B>) -> Self {
+        Self::of_target(criterion, output, &batch.target, batch.target_lengths.as_deref())
+    }
+
+    fn of_target<B: RecurrentBackend>(
+        criterion: &Criterion,
+        output: Tensor<B, 3>,
+        target: &Target<B>,
+        lengths: Option<&[usize]>,
+    ) -> Self {
         let [size, n_steps, d_output] = output.dims();
+        let steps = lengths.map_or(size * n_steps, |lengths| lengths.iter().sum());
+        // A language model's score is the cross entropy itself, whatever training made small.
+        let objective = match criterion.by_loss {
+            true => Objective { loss: Loss::CrossEntropy, label_smoothing: 0.0 },
+            false => criterion.objective,
+        };
+        let loss = objective.loss(output.clone(), target, lengths).into_scalar().elem::<f64>();
+        let loss = loss * steps as f64;
         let valid = |k: usize| lengths.is_none_or(|lengths| k % n_steps < lengths[k / n_steps]);
-        let mut tally = Self { loss, steps, ..Self::default() };
-        match &batch.target {
+        let mut tally = Self { loss, steps, by_loss: criterion.by_loss, ..Self::default() };
+        match target {
+            Target::Tasks(_) => unreachable!("a task is judged alone"),
             Target::Classes(classes) => {
                 let said = ints(output.argmax(2).reshape([size, n_steps]));
                 let truth = ints(classes.clone());
-                tally.correct = (0..said.len()).filter(|&k| valid(k) && said[k] == truth[k]).count();
+                for b in 0..size {
+                    let row = b * n_steps..b * n_steps + lengths.map_or(n_steps, |lengths| lengths[b]);
+                    tally.count(criterion, &said[row.clone()], &truth[row]);
+                }
             }
             Target::Features(values) => {
                 let said = floats(output);
@@ -50,6 +89,41 @@ impl Tally {
         tally
     }
 
+    /// Counts the labels of one sequence: those that are right, and spans.
+    pub(super) fn count(&mut self, criterion: &Criterion, said: &[i64], truth: &[i64]) {
+        self.correct += said.iter().zip(truth).filter(|(said, truth)| said == truth).count();
+        if let Some(tags) = &criterion.tags {
+            let [said, truth] = [said, truth].map(|labels| spans(tags, labels));
+            self.spans.right += said.iter().filter(|span| truth.contains(span)).count();
+            self.spans.said += said.len();
+            self.spans.truth += truth.len();
+        }
+    }
+
+    /// Counts one batch, given the model's outputs for it: one, or one a task.
+    fn of_all<B: RecurrentBackend>(
+        criterion: &Criterion,
+        mut outputs: Vec<Tensor<B, 3>>,
+        batch: &Batch<B>,
+    ) -> Self {
+        let Target::Tasks(targets) = &batch.target else {
+            return Self::of(criterion, outputs.remove(0), batch);
+        };
+        let tasks: Vec<(String, Self)> = outputs
+            .into_iter()
+            .zip(targets)
+            .zip(criterion.tasks.iter())
+            .map(|((output, (target, lengths)), task)| {
+                (task.name.clone(), Self::of_target(&task.criterion, output, target, lengths.as_deref()))
+            })
+            .collect();
+        let steps = batch.size();
+        let weighted =
+            |((_, tally), task): (&(String, Self), &TaskCriterion)| task.weight * tally.mean_loss();
+        let loss: f64 = tasks.iter().zip(criterion.tasks.iter()).map(weighted).sum();
+        Self { loss: loss * steps as f64, steps, tasks, ..Self::default() }
+    }
+
     /// Adds another tally.
     pub fn add(&mut self, other: &Self) {
         self.loss += other.loss;
@@ -57,6 +131,15 @@ impl Tally {
         self.squared += other.squared;
         self.values += other.values;
         self.steps += other.steps;
+        self.spans.truth += other.spans.truth;
+        self.spans.said += other.spans.said;
+        self.spans.right += other.spans.right;
+        self.by_loss |= other.by_loss;
+        if self.tasks.is_empty() {
+            self.tasks = other.tasks.clone();
+        } else {
+            self.tasks.iter_mut().zip(&other.tasks).for_each(|(task, other)| task.1.add(&other.1));
+        }
     }
 
     /// Mean loss a valid step.
@@ -66,7 +149,14 @@ impl Tally {
 
     /// The score by the target's kind: its name, its value, whether more is better.
     pub fn score(&self) -> (&'static str, f64, bool) {
-        if self.values > 0 {
+        if self.by_loss {
+            ("nats", self.mean_loss(), false)
+        } else if !self.tasks.is_empty() {
+            let sum: f64 = self.tasks.iter().map(|(_, task)| task.score().1).sum();
+            ("mean score", sum / self.tasks.len() as f64, true)
+        } else if self.spans.truth > 0 {
+            ("f1", 2.0 * self.spans.right as f64 / (self.spans.truth + self.spans.said) as f64, true)
+        } else if self.values > 0 {
             ("mse", self.squared / self.values as f64, false)
         } else {
             ("accuracy", self.correct as f64 / self.steps as f64, true)
@@ -74,16 +164,31 @@ impl Tally {
     }
 
     /// The scores as they are reported.
-    pub fn scores(&self, model: &str, split: &str) -> Vec<Score> {
+    pub fn scores(&self, config: &Config, split: &str) -> Vec<Score> {
         let score = |metric: &str, value| Score {
-            model: model.into(),
+            model: config.name.clone(),
             split: split.into(),
             metric: metric.into(),
             value,
-            n: self.steps,
+            n: if metric == "f1" { self.spans.truth } else { self.steps },
         };
         let (metric, value, _) = self.score();
-        vec![score(metric, value), score("loss", self.mean_loss())]
+        let mut scores = vec![score(metric, value)];
+        for (name, task) in &self.tasks {
+            scores.extend(
+                task.scores(config, split)
+                    .into_iter()
+                    .map(|s| Score { metric: format!("{name} {}", s.metric), ..s }),
+            );
+        }
+        if self.spans.truth > 0 || self.by_loss {
+            scores.push(score("accuracy", self.correct as f64 / self.steps as f64));
+        }
+        scores.push(score("loss", self.mean_loss()));
+        if config.data.unit == Some(TextUnit::Word) {
+            scores.push(score("perplexity", self.mean_loss().exp()));
+        }
+        scores
     }
 }
 
@@ -95,33 +200,76 @@ pub struct Score {
     pub model: String,
     /// `train`, `valid` or `test`.
     pub split: String,
-    /// `accuracy`, `mse` (of values as the model sees them: standardised where the data is), or
-    /// `loss`. Where a model reads its own output back, one-to-many and encoder–decoder, they are
+    /// `accuracy`, `f1` of spans, `mean score` of several tasks and then `TASK accuracy` or `TASK f1`
+    /// of each, `mse` (of values as the model sees them: standardised where the data is), `nats` a token of a language
+    /// model, `loss`, or, of word-level language models, `perplexity`. Where a model reads its own output back, one-to-many and encoder–decoder, they are
     /// of its steps with the true output before each of them given.
     pub metric: String,
     /// Its value.
     pub value: f64,
-    /// Valid steps it is a mean over; one a sequence where a sequence has one answer.
+    /// Valid steps it is a mean over; one a sequence where a sequence has one answer; of `f1` the spans that there are.
     pub n: usize,
 }
 
-/// The tally of a whole split, `batch_size` sequences at a time.
+/// The lanes that a text is read in where the state is carried: few, as each starts without context.
+pub(super) const LANES: usize = 8;
+
+/// The tally of a whole split, in batches as `config` has them.
 pub fn score<B: RecurrentBackend>(
     model: &Model<B>,
     samples: &[Sample],
-    batch_size: usize,
-    objective: &Objective,
+    config: &TrainConfig,
+    criterion: &Criterion,
     device: &B::Device,
 ) -> Tally {
     let mut tally = Tally::default();
-    for chunk in samples.chunks(batch_size) {
-        let batch = Batch::new(&chunk.iter().collect::<Vec<_>>(), None, device);
-        tally.add(&Tally::of(objective, model.forward(&batch), &batch));
-    }
+    run(model, samples, config, device, |outputs, batch| {
+        tally.add(&Tally::of_all(criterion, outputs, batch))
+    });
     tally
 }
 
-fn ints<B: RecurrentBackend>(tensor: Tensor<B, 2, burn::tensor::Int>) -> Vec<i64> {
+/// Runs a model over a whole split and shows each batch with the outputs: one, or one a task.
+pub(super) fn run<B: RecurrentBackend>(
+    model: &Model<B>,
+    samples: &[Sample],
+    config: &TrainConfig,
+    device: &B::Device,
+    mut show: impl FnMut(Vec<Tensor<B, 3>>, &Batch<B>),
+) {
+    if !config.carry_state {
+        // Equal lengths together, so that little is padding.
+        let mut order: Vec<&Sample> = samples.iter().collect();
+        order.sort_by_key(|sample| sample.input.steps());
+        for chunk in order.chunks(config.batch_size) {
+            let batch = Batch::new(chunk, None, device);
+            show(outputs(model, &batch), &batch);
+        }
+        return;
+    }
+    let mut carried = None;
+    for chunk in in_lanes(samples.len(), LANES).chunks(LANES) {
+        let batch = Batch::new(&chunk.iter().map(|&k| &samples[k]).collect::<Vec<_>>(), None, device);
+        let (said, _) = model.run(&batch, going_on(&mut carried, &batch));
+        carried = Some(said.state);
+        show(vec![said.output], &batch);
+    }
+}
+
+/// What a model says of a batch that starts from no state.
+fn outputs<B: RecurrentBackend>(model: &Model<B>, batch: &Batch<B>) -> Vec<Tensor<B, 3>> {
+    match model {
+        Model::MultiTask(model) => model.forward(batch.input.clone(), batch.input_lengths.as_deref(), None).0,
+        _ => vec![model.forward(batch)],
+    }
+}
+
+/// The tally of a batch that starts from no state.
+pub(super) fn judge<B: RecurrentBackend>(model: &Model<B>, criterion: &Criterion, batch: &Batch<B>) -> Tally {
+    Tally::of_all(criterion, outputs(model, batch), batch)
+}
+
+pub(super) fn ints<B: RecurrentBackend>(tensor: Tensor<B, 2, burn::tensor::Int>) -> Vec<i64> {
     tensor.into_data().convert::<i64>().to_vec().expect("classes are integers")
 }
 

@@ -1,20 +1,24 @@
 //! The loop inside burn's learner: its events and checkpoints, our clip, checks, seeds and choice
 //! of the best epoch.
 
+use super::average::Average;
 use super::clip::clip_by_global_norm;
-use super::learner::{StepReport, Trainee};
+use super::learner::{StepOutput, Trainee, Window};
 use super::optimizer::Optimizer;
 use super::schedule::LearningRate;
 use super::score::Tally;
 use super::{Epoch, Progress};
 use crate::backend::TrainBackend;
-use crate::config::TrainConfig;
-use crate::data::stream;
+use crate::config::{Keep, TrainConfig};
+use crate::data::{Batch, stream};
 use crate::error::{Error, Result};
+use crate::kernel::RecurrentBackend;
 use crate::model::Model;
+use crate::recurrent::RecurrentState;
 use burn::data::dataloader::Progress as Done;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
+use burn::tensor::backend::Backend;
 
 use burn::train::{
     EventProcessorTraining, InferenceStep, Learner, LearnerEvent, LearningComponentsMarker,
@@ -47,7 +51,7 @@ pub(super) struct Strategy<B: TrainBackend> {
 
 /// What came of a run.
 pub(super) struct Outcome<B: TrainBackend> {
-    /// The model of the epoch that did best on validation.
+    /// The model of the epoch that did best on validation, or of the last one.
     pub(super) best: Option<(Epoch, Model<B::InnerBackend>)>,
     pub(super) epochs: Vec<Epoch>,
     pub(super) failure: Option<Error>,
@@ -62,29 +66,40 @@ impl<B: TrainBackend> Strategy<B> {
         events: &mut SupervisedTrainingEventProcessor<Components<B>>,
         components: &LoopState,
         step: &mut u64,
+        average: &mut Option<Average<Trainee<B::InnerBackend>>>,
     ) -> Result<f64> {
         let mut tally = Tally::default();
         let mut batches = loader.iter();
         let mut iteration = 0;
-        while let Some(batch) = batches.next() {
+        let mut carried = None;
+        while let Some(Window { batch, .. }) = batches.next() {
             let done = batches.progress();
             iteration += 1;
             learner.lr_step();
             // Dropout draws from the backend's own generator: the step seeds it.
             B::seed(&self.device, step_seed(self.config.seed, *step));
-            let mut output = learner.train_step(batch);
+            let state = going_on(&mut carried, &batch).map(RecurrentState::from_inner);
+            let mut output = learner.train_step(Window { batch, state });
             let norm = clip_by_global_norm::<B, _>(&learner.model(), &mut output.grads, self.config.clip);
-            let StepReport(report) = output.item;
-            for (what, value) in [("loss", report.mean_loss()), ("norm of the gradients", norm)] {
+            let StepOutput { report, state } = output.item;
+            carried = state;
+            for (what, value) in [("loss", report.0.mean_loss()), ("norm of the gradients", norm)] {
                 if !value.is_finite() {
                     return Err(self.not_finite(what, value, *step, components.epoch, learner.lr_current()));
                 }
             }
             learner.optimizer_step(output.grads);
-            tally.add(&report);
+            tally.add(&report.0);
+            *average = average.take().map(|average| average.step(&learner.model().valid()));
             *step += 1;
             let lr = Some(learner.lr_current());
-            let item = TrainingItem::new(output.item, done, components.done.clone(), Some(iteration), lr);
+            let item = TrainingItem::new(
+                StepOutput { report, state: None },
+                done,
+                components.done.clone(),
+                Some(iteration),
+                lr,
+            );
             events.process_train(LearnerEvent::ProcessedItem(item));
         }
         events.process_train(LearnerEvent::EndEpoch(components.epoch));
@@ -102,12 +117,20 @@ impl<B: TrainBackend> Strategy<B> {
         let mut tally = Tally::default();
         let mut batches = loader.iter();
         let mut iteration = 0;
-        while let Some(batch) = batches.next() {
+        let mut carried = None;
+        while let Some(Window { batch, .. }) = batches.next() {
             iteration += 1;
-            let report = model.step(batch);
+            let state = going_on(&mut carried, &batch);
+            let StepOutput { report, state } = model.step(Window { batch, state });
+            carried = state;
             tally.add(&report.0);
-            let item =
-                TrainingItem::new(report, batches.progress(), components.done.clone(), Some(iteration), None);
+            let item = TrainingItem::new(
+                StepOutput { report, state: None },
+                batches.progress(),
+                components.done.clone(),
+                Some(iteration),
+                None,
+            );
             events.process_valid(LearnerEvent::ProcessedItem(item));
         }
         events.process_valid(LearnerEvent::EndEpoch(components.epoch));
@@ -150,17 +173,24 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
         let mut outcome = self.outcome.lock().expect("only this loop holds it");
         let mut step = 0;
         let mut since_best = 0;
+        let decay = self.config.average;
+        let mut average = (decay > 0.0).then(|| Average::new(learner.model().valid(), decay));
         for epoch in starting_epoch..=components.num_epochs {
             let started = Instant::now();
             let state = LoopState { epoch, done: Done::new(epoch, components.num_epochs) };
-            let train_loss = match self.train_epoch(&mut learner, &train, &mut events, &state, &mut step) {
+            let trained =
+                self.train_epoch(&mut learner, &train, &mut events, &state, &mut step, &mut average);
+            let train_loss = match trained {
                 Ok(loss) => loss,
                 Err(error) => {
                     outcome.failure = Some(error);
                     break;
                 }
             };
-            let model = learner.model().valid();
+            let model = match &average {
+                Some(average) => average.model().clone(),
+                None => learner.model().valid(),
+            };
             let tally = self.valid_epoch(&model, &valid, &mut events, &state);
             if !tally.mean_loss().is_finite() {
                 let lr = learner.lr_current();
@@ -183,7 +213,8 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
                 seconds: started.elapsed().as_secs_f64(),
                 tally,
             };
-            let best = outcome.best.as_ref().is_none_or(|(best, _)| record.better_than(best));
+            let best = self.config.keep == Keep::Last
+                || outcome.best.as_ref().is_none_or(|(best, _)| record.better_than(best));
             self.progress.epoch(&record, components.num_epochs, best);
             outcome.epochs.push(record.clone());
             if best {
@@ -203,6 +234,14 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
         }
         (learner.model(), events)
     }
+}
+
+/// The state from which `batch` goes on: that of the rows that it has.
+pub(super) fn going_on<B: RecurrentBackend>(
+    carried: &mut Option<RecurrentState<B>>,
+    batch: &Batch<impl Backend>,
+) -> Option<RecurrentState<B>> {
+    carried.take().map(|state| state.first(batch.size()))
 }
 
 /// The seed of one step's dropout.

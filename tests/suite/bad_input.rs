@@ -90,9 +90,43 @@ fn files_that_are_not_there_or_not_text() {
                 "predict tiny --input tiny.ts --output tiny.toml",
                 &["tiny.toml: exists already", "name another"],
             ),
+            ("eval tiny --confusion tiny.ts", &["tiny.ts: exists already", "name another"]),
+            ("eval tiny --confusion no/new.svg", &["no/new.svg: ", "its folder does not exist"]),
+            ("inspect text --text abc --output tiny.ts", &["tiny.ts: exists already", "name another"]),
+            ("inspect text --text abc --output no/new.svg", &["no/new.svg: ", "its folder does not exist"]),
+            ("inspect gone --text abc", &["gone: is not a folder", "name a model folder"]),
             ("export tiny --format bin --out text", &["text: exists already", "name another"]),
             ("list", &["models: ", gone]),
             ("list --models folder", &["folder: has no model folder", "--models"]),
+        ],
+    );
+}
+
+#[test]
+fn texts_and_tags() {
+    let w = Workshop::new();
+    w.write("packed.gz", "The\tDET\n");
+    w.write("bad.tsv", "The\tDET\ncat NOUN\n");
+    w.write("bad.txt", "TIME:hour When ?\n\nTIME\n");
+    w.write("new.txt", "TIME When ?\nCOLOUR What ?\n");
+    w.write("raw", safetensors(&[i64s("x", &[1, 2], &[1, 2])]));
+    refused(
+        &w,
+        &[
+            (
+                "train tags.toml --run new --set data.train=packed.gz",
+                &["packed.gz: cannot be unpacked", "gzip"],
+            ),
+            (
+                "train tags.toml --run new --set data.train=bad.tsv",
+                &["bad.tsv:2: ", "no tag in column 1", "tabs"],
+            ),
+            ("train tags.toml --run new --set data.tag_column=2", &["tags.tsv:1: ", "data.tag_column"]),
+            ("train topic.toml --run new --set data.train=bad.txt", &["bad.txt:3: ", "write a label"]),
+            ("eval topic --data new.txt", &["new.txt:2: label `COLOUR`", "PLACE, TIME"]),
+            ("eval topic --data tags.tsv", &["tags.tsv:"]),
+            ("predict tags --input raw --output new", &["spelling", "give it text"]),
+            ("train text.toml --run new --set data.lowercase=true", &["`data.lowercase`", "unit = \"word\""]),
         ],
     );
 }
@@ -234,6 +268,8 @@ fn settings_that_do_not_go_together() {
             ("model.d_output=4", &["`model.d_output`: is 4, but the data has 3"]),
             ("model.dropout=0.5", &["`model.dropout`", "n_layers = 2"]),
             ("model.reset=after", &["`model.reset`: only cell = \"gru\"", "leave it out"]),
+            ("model.zoneout=1.0", &["`model.zoneout`: must be 0 or more and less than 1, not 1"]),
+            ("model.zoneout_cell=-0.1", &["`model.zoneout_cell`: must be 0 or more and less than 1"]),
             ("data.format=text", &["`model.mode`: `text` data", "write many-to-many"]),
             ("data.format=program", &["`data.train`: has no effect on `program` data", "leave it out"]),
             ("data.steps=4", &["`data.steps`: has no effect on `ts` data, only on adding or copy-memory"]),
@@ -248,6 +284,7 @@ fn settings_that_do_not_go_together() {
         &[
             ("model.mode=many-to-one", &["`model.mode`: `text` data", "write many-to-many"]),
             ("model.bidirectional=true", &["`model.bidirectional`", "write false"]),
+            ("model.zoneout_cell=0.1", &["`model.zoneout_cell`: only cell = \"lstm\"", "leave it out"]),
             ("data.window=1000", &["text.txt", "one window of 1000", "lower `data.window`"]),
         ],
     );
@@ -282,10 +319,32 @@ fn usage() {
             ("predict tiny --output x", "required"),
             ("predict tiny a --input x --output y", "cannot be used with"),
             ("predict tiny a --steps many", "'many'"),
+            ("generate", "required"),
+            ("generate text --tokens few", "'few'"),
             ("export tiny", "required"),
             ("export tiny --format onnx", "'onnx'"),
         ]
         .map(|(command, says)| fault(&w, command, 2, &[says])),
+    );
+}
+
+#[test]
+fn text_that_cannot_be_generated() {
+    let w = Workshop::new();
+    let other: &[&str] = &["its mode is not many-to-many", "give a language model"];
+    refused(
+        &w,
+        &[
+            ("generate tiny", other),
+            ("generate stream --prompt 1,2", other),
+            ("generate text --prompt abx", &["the prompt: ", "'x'", "among the 5"]),
+            ("generate text --tokens 0", &["0 steps", "1 to 1000000"]),
+            ("generate text --temperature -1", &["temperature is -1", "above 0"]),
+            ("generate text --temperature nan", &["temperature is NaN"]),
+            ("generate text --top-k 0", &["top-k is 0", "1 or more"]),
+            ("generate text --top-p 0", &["top-p is 0", "up to 1"]),
+            ("generate text --top-p 1.5", &["top-p is 1.5"]),
+        ],
     );
 }
 
@@ -447,6 +506,13 @@ fn inputs() {
             ("predict text azb", &[unknown]),
             ("predict text unknown.txt", &["unknown.txt:2:", unknown]),
             ("eval text --data unknown.txt", &["unknown.txt:2:", unknown]),
+            ("eval stream --confusion new.svg", &["of classes", "says values"]),
+            ("inspect text --text azb", &[unknown]),
+            ("inspect text --text=", &["no step", "at least one"]),
+            ("inspect text --text abc --layer 1", &["no layer 1", "the model has 1, counted from 0"]),
+            ("inspect text --text abc --units 2,4", &["no unit 4 in layer 0", "it has 4, counted from 0"]),
+            ("inspect tiny --text abc", &["cannot go on from its own text", "mode is not many-to-many"]),
+            ("inspect stream --text abc", &["cannot go on from its own text"]),
             ("eval tiny --data text.txt", &["text.txt:1: a line before `@data`"]),
         ],
     );
@@ -552,6 +618,7 @@ fn a_loss_that_is_not_finite() {
     {
         assert!(error.contains(says), "no `{says}` in {error}");
     }
+    assert!(!w.path("new/loss.svg").exists(), "there is no epoch to draw");
 }
 
 #[test]
@@ -563,6 +630,7 @@ fn a_loss_that_is_not_finite_after_an_epoch() {
         error.split_once("the last good checkpoint is ").expect(&error).1.split(':').next().unwrap();
     assert!(w.path(checkpoint).is_file(), "{error}");
     let epoch: usize = checkpoint.rsplit_once('-').unwrap().1.trim_end_matches(".mpk").parse().unwrap();
+    assert!(w.read("new/loss.svg").contains("validation loss"));
     let metrics = w.read("new/metrics.csv");
     let loss: f64 = metrics.lines().nth(epoch).unwrap().split(',').nth(2).unwrap().parse().unwrap();
     assert!(loss.is_finite(), "the checkpoint has a validation loss of {loss}: {error}");

@@ -1,8 +1,11 @@
 //! The program as its user meets it: each subcommand does what it says, and says it where it says it does.
 
 use crate::support::{assert_close, each_backend};
-use rnn_zoo::backend::BackendKind;
-use rnn_zoo::config::Config;
+use rnn_zoo::backend::{BackendKind, devices, select};
+use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
+use rnn_zoo::data::{Dataset, Features, Sample, Schema};
+use rnn_zoo::predict::{self, Array, RawInput};
+use rnn_zoo::train::{self, Progress};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,11 +27,29 @@ model = { mode = "many-to-many", cell = "gru", d_hidden = 4, d_embedding = 3 }
 data = { format = "text", train = "text.txt", window = 8 }
 train = { epochs = 1 }
 "#;
+const TAGS: &str = r#"
+name = "tags"
+model = { mode = "many-to-many", cell = "lstm", d_hidden = 4, d_embedding = 3, characters = { d_embedding = 3, d_hidden = 2 } }
+data = { format = "tagged", train = "tags.tsv", lowercase = true }
+train = { epochs = 2, batch_size = 4, word_dropout = 0.2 }
+"#;
+const TOPIC: &str = r#"
+name = "topic"
+model = { mode = "many-to-one", cell = "gru", d_hidden = 4, d_embedding = 3 }
+data = { format = "labelled-text", train = "topic.txt", label_delimiter = ":" }
+train = { epochs = 2, batch_size = 4 }
+"#;
 const STREAM: &str = r#"
 name = "stream"
 model = { mode = "one-to-one", cell = "rnn", d_hidden = 4 }
 data = { format = "csv", train = "stream.csv", columns = ["x", "y"], window = 4 }
 train = { epochs = 1 }
+"#;
+const CLIP: &str = r#"
+name = "clip"
+model = { mode = "many-to-one", cell = "gru", d_hidden = 4, pooling = "mean" }
+data = { format = "wav", train = "clips", mels = 8 }
+train = { epochs = 2, batch_size = 4 }
 "#;
 const ADDING: &str = r#"
 name = "adding"
@@ -37,8 +58,15 @@ data = { format = "adding", steps = 6, samples = 64 }
 train = { epochs = 3, batch_size = 16 }
 "#;
 
+const COPY: &str = r#"
+name = "copy"
+model = { mode = "many-to-many", cell = "gru", d_hidden = 4, d_embedding = 3 }
+data = { format = "copy-memory", steps = 3, samples = 40 }
+train = { epochs = 1 }
+"#;
+
 /// A folder of its own to run the program in: small data, the configurations above, and of each but
-/// the last a run in a folder of its name. They are trained once.
+/// the adding problem a run in a folder of its name. They are trained once.
 pub struct Workshop(TempDir);
 
 impl Workshop {
@@ -50,7 +78,20 @@ impl Workshop {
             new.write("text.txt", "abcab cabca bcabc\n".repeat(12));
             let rows: String = (0..60).map(|t| format!("day {t},{}.5,{}\n", t * t % 7, t % 3)).collect();
             new.write("stream.csv", format!("day,x,y\n{rows}"));
-            for (name, config) in [("tiny", TINY), ("text", TEXT), ("stream", STREAM), ("adding", ADDING)] {
+            new.write("tags.tsv", "The\tDET\ncat\tNOUN\n.\tPUNCT\n\nStop\tVERB\n!\tPUNCT\n\n".repeat(6));
+            new.write(
+                "topic.txt",
+                "TIME:hour When is it ?\nPLACE:city Where is the cat , then ?\n".repeat(8),
+            );
+            for (name, config) in [
+                ("tiny", TINY),
+                ("text", TEXT),
+                ("tags", TAGS),
+                ("topic", TOPIC),
+                ("stream", STREAM),
+                ("adding", ADDING),
+                ("copy", COPY),
+            ] {
                 new.write(&format!("{name}.toml"), config);
                 if name != "adding" {
                     new.run(&format!("train {name}.toml --run {name}")).ok();
@@ -168,6 +209,24 @@ fn tiny_ts() -> String {
     format!("@classLabel true a b c\n@data\n{}", (0..18).map(case).collect::<String>())
 }
 
+/// The wav file of a tone at 8 kHz.
+fn tone(hertz: f64, n: usize) -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+    for k in 0..n {
+        let angle = std::f64::consts::TAU * hertz * k as f64 / 8000.0;
+        writer.write_sample((10_000.0 * angle.sin()) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+    bytes.into_inner()
+}
+
 /// A tensor of a file: name, type, shape, bytes.
 pub type Part = (&'static str, Dtype, Vec<usize>, Vec<u8>);
 
@@ -237,7 +296,9 @@ fn train_writes_a_run_and_prints_its_scores() {
     }
     let new: Vec<String> = w.files().into_keys().filter(|name| !before.contains_key(name)).collect();
     let mut expected: Vec<String> = MODEL.iter().map(|name| format!("new/run/model/{name}")).collect();
-    expected.extend(["config.toml", "metrics.csv"].map(|name| format!("new/run/{name}")));
+    let figures = ["confusion.csv", "confusion.svg", "loss.svg"];
+    expected
+        .extend(["config.toml", "metrics.csv"].iter().chain(&figures).map(|name| format!("new/run/{name}")));
     let parts = ["model", "optim", "scheduler"];
     expected.extend(
         [1, 2].into_iter().flat_map(|k| parts.map(|part| format!("new/run/checkpoint/{part}-{k}.mpk"))),
@@ -287,6 +348,29 @@ fn runs_without_a_name_take_the_next_free_one() {
 }
 
 #[test]
+fn several_seeds_have_a_mean() {
+    let w = Workshop::new();
+    let said = w.run("train tiny.toml --seeds 3 --run seeds --set train.seed=4 --format json").json();
+    let test = |value: &Value| value["split"] == "test" && value["metric"] == "accuracy";
+    let each: Vec<f64> = said[..3]
+        .iter()
+        .map(|run| {
+            run["scores"].as_array().unwrap().iter().find(|s| test(s)).unwrap()["value"].as_f64().unwrap()
+        })
+        .collect();
+    let mean = said[3..].iter().find(|s| test(s)).unwrap();
+    assert!((mean["mean"].as_f64().unwrap() - each.iter().sum::<f64>() / 3.0).abs() < 1e-12);
+    assert_eq!(mean["seeds"], 3);
+    for seed in 4..7 {
+        assert!(
+            w.read(&format!("seeds/seed-{seed}/model/manifest.json")).contains(&format!("\"seed\": {seed}"))
+        );
+    }
+    let said = w.run("train tiny.toml --seeds 2 --run more --quiet");
+    assert!(said.ok().contains("2 seeds: test accuracy "), "{said:?}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let w = Workshop::new();
     let options = "--set model.head_dropout=0.3 --set train.input_noise=0.1";
@@ -323,8 +407,175 @@ fn eval_gives_the_score_of_training() {
     assert_eq!(rows[0], ["model", "split", "metric", "value", "n"]);
     let value = format!("{:.4}", score["value"].as_f64().unwrap());
     assert_eq!(rows[1], ["tiny", "test", "accuracy", value.as_str(), "4"]);
-    let all = w.run("eval tiny --data tiny.ts --format json").json();
+    // The file that the test split is a part of.
+    assert_eq!(w.run("eval tiny --data tiny.ts --format json").json(), [score]);
+    w.write("other.ts", tiny_ts());
+    let all = w.run("eval tiny --data other.ts --format json").json();
     assert_eq!(all[0]["n"], 18);
+    let [loss] = w.run("eval tiny --metric loss --format json").json().try_into().unwrap();
+    assert_eq!(loss["metric"], "loss");
+    let unknown = w.run("eval tiny --metric f1");
+    assert!(unknown.code == Some(1) && unknown.err.contains("it has accuracy, loss"), "{unknown:?}");
+    let [copied] = w.run("eval copy --format json").json().try_into().unwrap();
+    assert_eq!((&copied["metric"], &copied["n"]), (&"accuracy".into(), &(4 * 23).into()));
+}
+
+#[test]
+fn eval_scores_the_baseline_on_the_same_samples() {
+    let w = Workshop::new();
+    let said = w.run("eval tiny --baseline");
+    let lines: Vec<&str> = said.ok().lines().collect();
+    let at = lines.iter().position(|line| line.starts_with("baseline: always the class most")).unwrap();
+    assert!([", a", ", b", ", c"].iter().any(|class| lines[at].ends_with(class)), "{}", lines[at]);
+    let row: Vec<&str> = lines[at + 2].split_whitespace().collect();
+    assert_eq!((row[2], row[4]), ("accuracy", "4"));
+    let [model, baseline] = w.run("eval text --baseline --format json").json().try_into().unwrap();
+    assert_eq!((&model["metric"], &model["n"]), (&baseline["metric"], &baseline["n"]));
+    assert_eq!(model["metric"], "nats");
+    let nats = baseline["value"].as_f64().unwrap();
+    // Three lines over and over: what eight characters say is nearly all.
+    assert!(nats > 0.0 && nats < 0.5, "{nats}");
+    assert!(baseline["baseline"].as_str().unwrap().contains("8-gram"), "{baseline}");
+
+    w.write("tiny.ts", tiny_ts().replace(":c", ":d"));
+    let said = w.run("eval tiny --baseline");
+    assert_eq!(said.code, Some(1));
+}
+
+/// The texts of an SVG file.
+#[track_caller]
+fn svg_texts(w: &Workshop, name: &str) -> Vec<String> {
+    let svg = w.read(name);
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+    texts.map(|node| node.text().unwrap_or_default().into()).collect()
+}
+
+#[test]
+fn a_run_and_eval_leave_figures() {
+    let w = Workshop::new();
+    let losses = svg_texts(&w, "tiny/loss.svg");
+    assert!(losses.contains(&"tiny".into()) && losses.contains(&"validation accuracy".into()), "{losses:?}");
+    let table = w.read("tiny/confusion.csv");
+    let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split(',').collect()).collect();
+    assert_eq!(rows[0], ["split", "truth", "a", "b", "c"]);
+    let scores: Value = serde_json::from_str(&w.read("tiny/model/scores.json")).unwrap();
+    for (k, split) in ["valid", "test"].into_iter().enumerate() {
+        let rows = &rows[1 + 3 * k..][..3];
+        assert!(rows.iter().zip(["a", "b", "c"]).all(|(row, label)| row[..2] == [split, label]), "{table}");
+        let count = |i: usize, j: usize| rows[i][2 + j].parse::<u64>().unwrap();
+        let all: u64 = (0..9).map(|k| count(k / 3, k % 3)).sum();
+        let right: u64 = (0..3).map(|k| count(k, k)).sum();
+        let score =
+            |metric| scores.as_array().unwrap().iter().find(|s| s["split"] == split && s["metric"] == metric);
+        let accuracy = score("accuracy").unwrap();
+        assert_eq!(
+            (&accuracy["n"], accuracy["value"].as_f64().unwrap()),
+            (&all.into(), right as f64 / all as f64)
+        );
+        let title = format!("{split}: {right} of {all} right");
+        let texts = svg_texts(&w, "tiny/confusion.svg");
+        assert!(texts.iter().any(|text| text.starts_with(&title)), "no {title} in {texts:?}");
+    }
+    assert_eq!(rows.len(), 7);
+
+    w.run("eval tiny --confusion test.svg").ok();
+    let [title] = svg_texts(&w, "test.svg")
+        .into_iter()
+        .filter(|t| t.starts_with("test: "))
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    assert!(svg_texts(&w, "tiny/confusion.svg").contains(&title));
+    // A class a step makes a matrix too, when asked for; values do not.
+    assert!(w.path("text/loss.svg").exists() && !w.path("text/confusion.svg").exists());
+    let n = w.run("eval text --format json --confusion text.svg").json()[0]["n"].to_string();
+    assert!(svg_texts(&w, "text.svg").iter().any(|text| text.contains(&format!(" of {n} right"))));
+    assert!(w.path("stream/loss.svg").exists() && !w.path("stream/confusion.svg").exists());
+}
+
+#[test]
+fn inspect_tells_surprises_and_draws_units() {
+    let w = Workshop::new();
+    // Longer than what the model reads at once, line ends in it.
+    let text = "abcab\ncabca\n".repeat(30);
+    let [seen] =
+        w.run(&format!("inspect text --text {text} --top 1000 --format json")).json().try_into().unwrap();
+    assert_eq!(
+        (&seen["svg"], &seen["layer"], &seen["tokens"]),
+        (&"inspect.svg".into(), &0.into(), &360.into())
+    );
+    // What is expected at a place is what `predict` says one before it.
+    let [said] = w.run(&format!("predict text --format json {text}")).json().try_into().unwrap();
+    let surprises = seen["surprises"].as_array().unwrap();
+    assert_eq!(surprises.len(), 359);
+    let number = |v: &Value, name: &str| v[name].as_f64().unwrap();
+    for surprise in surprises {
+        let position = surprise["position"].as_u64().unwrap() as usize;
+        assert_eq!(surprise["token"], text[position - 1..position]);
+        let step = &said["steps"][position - 2];
+        assert!((number(step, "probability") - number(surprise, "expected_probability")).abs() < 1e-5);
+        let right = step["label"] == surprise["token"] && step["label"] == surprise["expected"];
+        let (p, bits) = (number(surprise, "probability"), number(surprise, "bits"));
+        assert!((bits + p.log2()).abs() < 1e-6 && p <= number(surprise, "expected_probability"));
+        assert!(!right || p == number(surprise, "expected_probability"));
+    }
+    let bits: Vec<f64> = surprises.iter().map(|s| number(s, "bits")).collect();
+    assert!(bits.is_sorted_by(|a, b| a >= b));
+    assert!((bits.iter().sum::<f64>() / 359.0 - number(&seen, "mean_bits")).abs() < 1e-9);
+    // Five bands, each of all four units; the order is that of how much they vary.
+    let texts = svg_texts(&w, "inspect.svg");
+    let units: Vec<String> = seen["units"].as_array().unwrap().iter().map(Value::to_string).collect();
+    let drawn: Vec<&String> = texts.iter().filter(|text| text.parse::<usize>().is_ok()).collect();
+    assert_eq!(drawn, std::iter::repeat_n(&units, 5).flatten().collect::<Vec<_>>());
+    assert_eq!(texts.iter().filter(|text| *text == "↵").count(), 60);
+
+    let said = w.run("inspect text --text abca --units 3,1 --top 2 --output two.svg");
+    let lines: Vec<&str> = said.ok().lines().collect();
+    assert!(lines[0].starts_with("position  token  probability  bits"), "{}", said.out);
+    assert_eq!((lines.len(), lines[4]), (5, "two.svg"), "{}", said.out);
+    assert!(lines[3].starts_with("mean of 3 tokens: "), "{}", said.out);
+    let drawn: Vec<String> =
+        svg_texts(&w, "two.svg").into_iter().filter(|t| t.parse::<usize>().is_ok()).collect();
+    assert_eq!(drawn, ["3", "1"]);
+    assert_eq!(w.run("inspect text --text a --output one.svg").ok().lines().count(), 2);
+}
+
+#[test]
+fn any_layer_can_be_looked_at() {
+    let w = Workshop::new();
+    w.run("train text.toml --run deep --set model.n_layers=2 --set model.cell=lstm").ok();
+    for device in each_backend() {
+        let model = predict::load(w.path("deep"), &device).unwrap();
+        // a, b, c, a in a vocabulary that starts with line end and blank.
+        let tokens = Array { shape: vec![1, 4], values: vec![2, 3, 4, 2] };
+        let end = model.run(&RawInput { tokens: Some(tokens), ..Default::default() }, None).unwrap().h_n;
+        assert_eq!(end.shape, [2, 1, 4]);
+        for (layer, end) in end.values.chunks(4).enumerate() {
+            let seen = model.inspect("abca", Some(layer)).unwrap();
+            assert_eq!((seen.layer, seen.hidden.steps(), seen.tokens.concat()), (layer, 4, "abca".into()));
+            assert_close("the last step", &seen.hidden.data[12..], end);
+            let spread = |unit: usize| {
+                let values: Vec<f32> = seen.hidden.data.iter().skip(unit).step_by(4).copied().collect();
+                let mean = values.iter().sum::<f32>() / 4.0;
+                values.iter().map(|v| (v - mean).powi(2)).sum::<f32>()
+            };
+            let liveliest = seen.liveliest(3);
+            assert!(liveliest.len() == 3 && liveliest.is_sorted_by(|a, b| spread(*a) >= spread(*b)));
+            assert!((0..4).all(|unit| spread(unit) <= spread(liveliest[0])));
+        }
+        assert_eq!(model.inspect("abca", None).unwrap().layer, 1);
+    }
+}
+
+#[test]
+fn a_model_of_the_zoo_has_a_name() {
+    let w = Workshop::new();
+    w.run("export tiny --format mpk --out models/small").ok();
+    assert_eq!(w.run("eval small").ok(), w.run("eval models/small").ok());
+    // A folder of that name is what is meant.
+    w.run("export text --format mpk --out small").ok();
+    assert!(w.run("info small").ok().contains("tokens of 5"));
 }
 
 #[test]
@@ -349,12 +600,85 @@ fn predict_answers_a_line_lines_and_a_file() {
 }
 
 #[test]
+fn predict_answers_clips_by_path_by_folder_and_from_stdin() {
+    let w = Workshop::new();
+    for k in 0..20 {
+        let (label, hertz) = [("low", 300.0), ("high", 2000.0)][k % 2];
+        w.write(&format!("clips/{label}_{k:02}.wav"), tone(hertz, 400 + 40 * k));
+    }
+    w.write("clip.toml", CLIP);
+    w.run("train clip.toml --run clip").ok();
+    assert!(w.read("clip/model/config.toml").contains("sample_rate = 8000"));
+    let folder = w.run("predict clip clips --format json").json();
+    let names: Vec<&str> = folder.iter().map(|answer| answer["file"].as_str().unwrap()).collect();
+    assert_eq!((names.len(), names[0], names[19]), (20, "high_01.wav", "low_18.wav"));
+    assert_same_answers(&w.run("predict clip clips/low_18.wav --format json").json(), &folder[19..]);
+    let paths = "clips/high_01.wav\nclips/low_18.wav\n";
+    let lines = w.run_with("predict clip - --format json", paths).json();
+    assert_same_answers(&lines, &[folder[0].clone(), folder[19].clone()]);
+    let probability = folder[0]["probability"].as_f64().unwrap();
+    let answer = format!("{}\t{probability:.4}\n", folder[0]["label"].as_str().unwrap());
+    assert_eq!(w.run("predict clip clips/high_01.wav").ok(), answer);
+    assert!(w.run("predict clip clips").ok().starts_with(&format!("high_01.wav\t{answer}")));
+    assert_eq!(w.run("eval clip --data clips --format json").json()[0]["n"], 2);
+    // From stdin the error has the line.
+    let said = w.run_with("predict clip -", "clips/high_01.wav\nclips/gone.wav\n");
+    assert!(said.err.contains("stdin:2: clips/gone.wav"), "{}", said.err);
+    let said = w.run("predict clip clips/gone.wav");
+    assert!(said.err.contains("clips/gone.wav: No such file"), "{}", said.err);
+}
+
+#[test]
 fn predict_writes_a_character_a_step() {
     let w = Workshop::new();
     let [answer] = w.run("predict text abca --format json").json().try_into().unwrap();
     let text = answer["text"].as_str().unwrap();
     assert_eq!((text.chars().count(), answer["steps"].as_array().unwrap().len()), (4, 4));
     assert_eq!(w.run("predict text abca").ok(), format!("{text}\n"));
+}
+
+#[test]
+fn predict_tags_words_and_labels_texts() {
+    let w = Workshop::new();
+    let words = |out: &str| -> Vec<String> {
+        out.lines().map(|line| line.split('\t').next().unwrap().to_string()).collect()
+    };
+    // Punctuation is split off, and the answer is a tagged file again.
+    let said = w.run_with("predict tags -", "The cat.\nStop now!").ok().to_string();
+    assert_eq!(words(&said), ["The", "cat", ".", "", "Stop", "now", "!", ""]);
+    for line in said.lines().filter(|line| !line.is_empty()) {
+        let tag = line.split_once('\t').unwrap().1;
+        assert!(["<unk>", "DET", "NOUN", "PUNCT", "VERB"].contains(&tag), "{line}");
+    }
+    w.write("said.tsv", &said);
+    let [score] = w.run("eval tags --data said.tsv --format json").json().try_into().unwrap();
+    assert_eq!((&score["value"], &score["n"]), (&1.0.into(), &6.into()));
+    let [answer] = w.run("predict tags cat. --format json").json().try_into().unwrap();
+    assert_eq!((&answer["steps"][0]["word"], answer["steps"].as_array().unwrap().len()), (&"cat".into(), 2));
+
+    w.write("lines.txt", "Where is it?\nWhen ?\n");
+    let file = w.run("predict topic lines.txt --format json").json();
+    let lines = w.run_with("predict topic - --format json", "Where is it ?\nWhen ?").json();
+    assert_same_answers(&file, &lines);
+    assert_eq!(classes(&file[0]).keys().collect::<Vec<_>>(), ["PLACE", "TIME"]);
+    w.write("more.txt", w.read("topic.txt"));
+    assert_eq!(w.run("eval topic --data more.txt --format json").json()[0]["n"], 16);
+}
+
+#[test]
+fn words_have_a_perplexity_and_padding_is_told() {
+    let w = Workshop::new();
+    let run = w.run("train text.toml --run new --set data.unit=word --set data.window=2");
+    let scores: Value = serde_json::from_str(&w.read("new/model/scores.json")).unwrap();
+    let of = |metric: &str| {
+        let found = scores.as_array().unwrap().iter().find(|s| s["split"] == "test" && s["metric"] == metric);
+        found.unwrap()["value"].as_f64().unwrap()
+    };
+    assert!((of("perplexity") - of("loss").exp()).abs() < 1e-9);
+    assert!(run.ok().contains("test perplexity"), "{run:?}");
+    let said = w.run("train topic.toml --run topics");
+    said.ok();
+    assert!(said.err.lines().any(|line| line.starts_with("padding: ")), "{}", said.err);
 }
 
 #[test]
@@ -370,6 +694,41 @@ fn a_stream_goes_on_from_line_to_line() {
 }
 
 #[test]
+fn generate_writes_one_text_for_a_seed() {
+    let w = Workshop::new();
+    let options = "--prompt abca --tokens 60 --temperature 0.8 --top-k 4 --top-p 0.95";
+    let text = |more: &str| {
+        let [said] =
+            w.run(&format!("generate text {options} --format json {more}")).json().try_into().unwrap();
+        assert_eq!(
+            (&said["model"], &said["prompt"], &said["tokens"]),
+            (&"text".into(), &"abca".into(), &60.into())
+        );
+        said["text"].as_str().unwrap().to_string()
+    };
+    let first = text("--seed 1");
+    assert!(first.chars().count() == 60 && first.chars().all(|c| " abc\n".contains(c)), "{first}");
+    for device in each_backend() {
+        assert_eq!(text(&format!("--seed 1 --backend {}", device.backend)), first, "{device}");
+    }
+    assert_ne!(text("--seed 2"), first);
+    let said = w.run(&format!("generate text {options} --seed 1"));
+    assert_eq!(said.ok(), format!("abca{first}\n"));
+    assert!(said.err.contains("60 characters in ") && said.err.ends_with(" a second\n"), "{}", said.err);
+}
+
+#[test]
+fn generate_without_a_prompt_starts_a_line() {
+    let w = Workshop::new();
+    let greedy =
+        |more: &str| w.run(&format!("generate text --tokens 20 --temperature 0 {more}")).ok().to_string();
+    let empty = greedy("");
+    assert_eq!(empty.chars().count(), 21);
+    assert_eq!(greedy("--prompt \n"), format!("\n{empty}"));
+    assert_eq!(greedy("--seed 9"), empty);
+}
+
+#[test]
 fn predict_runs_on_tensors() {
     let w = Workshop::new();
     let x: Vec<f32> = (0..12).map(|k| k as f32 / 6.0 - 1.0).collect();
@@ -382,20 +741,109 @@ fn predict_runs_on_tensors() {
     // The second sequence ends after a step: what follows it is not read, and its state goes on as a sequence's would.
     w.write("one", safetensors(&[f32s("x", &[1, 1, 2], &x[6..8])]));
     w.run("predict tiny --input one --output y_one").ok();
-    let zeros = || (f32s("h0", &[1, 1, 4], &[0.0; 4]), f32s("c0", &[1, 1, 4], &[0.0; 4]));
-    let (h0, c0) = zeros();
-    w.write("from", safetensors(&[f32s("x", &[1, 1, 2], &x[6..8]), h0, c0]));
-    w.run("predict tiny --input from --output y_from").ok();
     for (name, n) in [("y", 3), ("h_n", 4), ("c_n", 4)] {
         assert_close(name, &read("y", name).1[n..], &read("y_one", name).1);
-        assert_close(name, &read("y_from", name).1, &read("y_one", name).1);
+    }
+    // The first sequence in two pieces: the second one starts where the first one ended.
+    w.write("start", safetensors(&[f32s("x", &[1, 1, 2], &x[..2])]));
+    w.run("predict tiny --input start --output y_start").ok();
+    let state = |name, from| f32s(name, &[1, 1, 4], &read("y_start", from).1);
+    let rest = f32s("x", &[1, 2, 2], &x[2..6]);
+    w.write("rest", safetensors(&[rest, state("h0", "h_n"), state("c0", "c_n")]));
+    w.run("predict tiny --input rest --output y_rest").ok();
+    for (name, n) in [("y", 3), ("h_n", 4), ("c_n", 4)] {
+        assert_close(name, &read("y_rest", name).1, &read("y", name).1[..n]);
     }
     // Tokens; a GRU has no cell state.
-    w.write("t", safetensors(&[i64s("x", &[2, 3], &[0, 1, 2, 3, 4, 0])]));
+    w.write("t", safetensors(&[i64s("x", &[2, 3], &[0, 1, 2, 3, 4, 0]), i64s("lengths", &[2], &[3, 2])]));
     w.run("predict text --input t --output y_t").ok();
     assert_eq!((read("y_t", "y").0, read("y_t", "h_n").0), (vec![2, 3, 5], vec![1, 2, 4]));
     let bytes = fs::read(w.path("y_t")).unwrap();
     assert!(SafeTensors::deserialize(&bytes).unwrap().tensor("c_n").is_err());
+    w.write("t2", safetensors(&[i64s("x", &[1, 2], &[3, 4])]));
+    w.run("predict text --input t2 --output y_t2").ok();
+    assert_close("tokens with lengths", &read("y_t", "h_n").1[4..], &read("y_t2", "h_n").1);
+}
+
+/// Models of a program's data, which no configuration file trains, in the hands of the command line.
+#[test]
+fn models_that_write_are_told_how_much() {
+    let w = Workshop::new();
+    let device = each_backend().remove(0);
+    let train = |name: &str, model: ModelConfig, dataset: Dataset| {
+        let mut config = Config::new(name, model);
+        config.train.epochs = 1;
+        train::train_on(&config, dataset, &device, &w.path(name), Progress::Quiet).unwrap();
+    };
+    let curve = |k: usize| Features::series((0..5).map(|t| (k * t) as f32 / 50.0).collect());
+    let samples = (0..20).map(|k| Sample::features(Features::vector(vec![k as f32 / 20.0; 2]), curve(k)));
+    train(
+        "curves",
+        ModelConfig::new(IoMode::OneToMany, CellKind::Gru, 4),
+        Dataset::new(samples.collect(), Schema::features(2, 1)),
+    );
+    let names = |n: usize| ["", "a", "b", "c"][..n].iter().map(ToString::to_string).collect();
+    let samples = (0..20u32).map(|k| Sample::tokens(vec![1 + k % 3, 2], vec![1 + k % 2, 2, 0]));
+    let model = ModelConfig {
+        d_embedding: Some(3),
+        max_steps: Some(4),
+        ..ModelConfig::new(IoMode::EncoderDecoder, CellKind::Lstm, 4)
+    };
+    let schema = Schema::tokens(vec!["-".into(), "a".into(), "b".into(), "c".into()], names(3));
+    train("written", model, Dataset::new(samples.collect(), schema));
+
+    let steps = |more: &str| {
+        let [answer] =
+            w.run(&format!("predict curves 0.5,0.5 --format json {more}")).json().try_into().unwrap();
+        answer["values"].as_array().unwrap().len()
+    };
+    assert_eq!((steps("--steps 3"), steps("--steps 9")), (3, 9));
+    let unknown = w.run("predict curves 0.5,0.5");
+    assert!(unknown.code == Some(1) && unknown.err.contains("how many steps to write is not known"));
+    let none = w.run("predict curves 0.5,0.5 --steps 0");
+    assert!(none.code == Some(1) && none.err.contains("0 steps cannot be written"), "{none:?}");
+    let [answer] = w.run("predict written ab --format json").json().try_into().unwrap();
+    assert!(answer["steps"].as_array().unwrap().len() <= 4, "{answer}");
+    assert!(w.run("predict written ab --steps 1").ok().trim_end().len() <= 1);
+}
+
+#[test]
+fn predict_reads_every_file_of_a_folder() {
+    let w = Workshop::new();
+    w.write("cases/b.ts", tiny_ts());
+    w.write("cases/a.ts", tiny_ts().lines().take(4).map(|line| format!("{line}\n")).collect::<String>());
+    let said = w.run("predict tiny cases --format json").json();
+    let alone = w.run("predict tiny tiny.ts --format json").json();
+    assert_eq!((said.len(), &said[0]["file"], &said[2]["file"]), (20, &"a.ts".into(), &"b.ts".into()));
+    assert_same_answers(&said[2..], &alone);
+    assert!(w.run("predict tiny cases").ok().starts_with("a.ts\t"));
+    fs::create_dir(w.path("nothing")).unwrap();
+    let none = w.run("predict tiny nothing");
+    assert!(none.code == Some(1) && none.err.contains("nothing: has no file"), "{none:?}");
+}
+
+#[test]
+fn the_most_capable_device_is_taken_where_none_is_named() {
+    let taken = select(None, None).unwrap();
+    assert_eq!(taken, devices()[0]);
+    let w = Workshop::new();
+    assert!(w.run("eval tiny").err.lines().any(|line| line == format!("device: {taken}")));
+}
+
+/// Whatever it reads, each configuration of the zoo is one that could run.
+#[test]
+fn every_shipped_configuration_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let mut n = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let config = Config::from_file(&path, &[]).unwrap();
+        config.check().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("Expect "), "{}: no score and time to expect", path.display());
+        n += 1;
+    }
+    assert!(n >= 8, "{n} configurations");
 }
 
 #[test]
@@ -418,6 +866,14 @@ fn exports_answer_as_the_original() {
             &original,
         );
     }
+    let size = |name: &str| fs::metadata(w.path(name)).unwrap().len();
+    w.run("export tiny --format mpk --half --out tiny-half").ok();
+    assert!(size("tiny-half/record.mpk") < size("tiny/model/record.mpk"));
+    w.run("train tiny.toml --set train.half=true --run half").ok();
+    let score = |name: &str, arguments: &str| w.run(&format!("eval {name} {arguments}")).json().remove(0);
+    let stored: Value = serde_json::from_str(&w.read("half/model/scores.json")).unwrap();
+    assert!(stored.as_array().unwrap().contains(&score("half", "--format json")));
+    assert_eq!(size("half/model/record.mpk"), size("tiny-half/record.mpk"));
     let names: Vec<String> = w.files().into_keys().filter(|name| name.starts_with("tiny-bin/")).collect();
     let expected = MODEL.map(|name| format!("tiny-bin/{}", name.replace("mpk", "bin")));
     let mut expected = expected.to_vec();
@@ -474,7 +930,7 @@ fn list_shows_the_models_of_a_folder() {
 #[test]
 fn help_is_a_success() {
     let w = Workshop::new();
-    for command in ["", "train", "eval", "predict", "export", "info", "list", "bench"] {
+    for command in ["", "train", "eval", "predict", "export", "inspect", "info", "list", "bench"] {
         assert!(w.run(&format!("{command} --help")).ok().contains("Usage: rnn-zoo"));
     }
     assert_eq!(w.run("--version").ok(), concat!("rnn-zoo ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -5,7 +5,7 @@ use crate::support::*;
 use burn::tensor::Tensor;
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::Kernel;
-use rnn_zoo::kernel::{Cell, Operands, Sequence, composed};
+use rnn_zoo::kernel::{Cell, Keep, Norm, Operands, Sequence, Zoneout, composed};
 use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentState};
 
 const CELLS: [Cell; 5] = [Cell::RnnTanh, Cell::RnnRelu, Cell::Lstm, Cell::GruAfter, Cell::GruBefore];
@@ -16,9 +16,11 @@ fn stack<B: TrainBackend>(
     cell: Cell,
     n_layers: usize,
     bidirectional: bool,
+    layer_norm: bool,
     device: &B::Device,
 ) -> RecurrentStack<B> {
-    let config = RecurrentStackConfig { n_layers, bidirectional, ..RecurrentStackConfig::new(cell, D, H) };
+    let plain = RecurrentStackConfig::new(cell, D, H);
+    let config = RecurrentStackConfig { n_layers, bidirectional, layer_norm, ..plain };
     config.init(&mut Init::new(n_layers as u64), device)
 }
 
@@ -31,13 +33,29 @@ fn state<B: TrainBackend>(stack: &RecurrentStack<B>, batch: usize, device: &B::D
     RecurrentState { hidden: part(91), cell: stack.config().cell.has_cell_state().then(|| part(92)) }
 }
 
+/// The values of a state, hidden before cell.
+fn state_values<B: TrainBackend>(state: &RecurrentState<B>) -> Vec<f32> {
+    [&state.hidden].into_iter().chain(&state.cell).flat_map(|part| values(part.clone())).collect()
+}
+
+/// The gradients of an initial state, where it is given.
+fn state_grads<B: TrainBackend>(state: &Option<RecurrentState<B>>, grads: &B::Gradients) -> Vec<f32> {
+    let parts = state.iter().flat_map(|state| [&state.hidden].into_iter().chain(&state.cell));
+    parts.flat_map(|part| values(part.grad(grads).unwrap())).collect()
+}
+
 /// The gradients of every weight, one after the other.
 fn weight_grads<B: TrainBackend>(stack: &RecurrentStack<B>, grads: &B::Gradients) -> Vec<f32> {
     let mut all = Vec::new();
     for layer in &stack.layers {
         all.extend(values(layer.weight_ih.grad(grads).unwrap()));
         all.extend(values(layer.weight_hh.grad(grads).unwrap()));
-        all.extend(layer.bias_ih.iter().chain(&layer.bias_hh).flat_map(|b| values(b.grad(grads).unwrap())));
+        let norm = layer
+            .norm
+            .iter()
+            .flat_map(|n| [Some(&n.gain_ih), Some(&n.gain_hh), n.gain_cell.as_ref(), n.bias_cell.as_ref()]);
+        let vectors = layer.bias_ih.iter().chain(&layer.bias_hh).chain(norm.flatten());
+        all.extend(vectors.flat_map(|vector| values(vector.grad(grads).unwrap())));
     }
     all
 }
@@ -62,16 +80,27 @@ impl Task for Chunks {
         let (batch, n_steps) = (2, 6);
         for cell in CELLS {
             for n_layers in 1..=3 {
-                for given in [false, true] {
-                    let what = format!("{cell:?}, {n_layers} layers, initial state {given}");
-                    let stack = stack::<B>(cell, n_layers, false, &device);
-                    let start = given.then(|| state(&stack, batch, &device));
+                for (given, normed) in [(false, false), (true, false), (true, true)] {
+                    let what = format!("{cell:?}, {n_layers} layers, initial state {given}, norm {normed}");
+                    let stack = stack::<B>(cell, n_layers, false, normed, &device);
+                    // New leaves for each run.
+                    let start = || {
+                        given.then(|| {
+                            let RecurrentState { hidden, cell } = state(&stack, batch, &device);
+                            RecurrentState {
+                                hidden: hidden.require_grad(),
+                                cell: cell.map(Tensor::require_grad),
+                            }
+                        })
+                    };
+                    let whole_start = start();
                     let whole_x = random([batch, n_steps, D], 7, &device).require_grad();
-                    let whole = stack.forward(whole_x.clone(), None, start.clone());
+                    let whole = stack.forward(whole_x.clone(), None, whole_start.clone());
                     let whole_grads = loss(whole.output.clone(), whole.state.clone(), &device).backward();
 
                     for sizes in [vec![1; n_steps], vec![2, 3, 1]] {
                         let x = random([batch, n_steps, D], 7, &device).require_grad();
+                        let start = start();
                         let mut carried = start.clone();
                         let mut outputs = Vec::new();
                         let mut from = 0;
@@ -90,14 +119,22 @@ impl Task for Chunks {
                             }
                         }
                         let (output, end) = (Tensor::cat(outputs, 1), carried.unwrap());
-                        assert_close(&what, &values(output.clone()), &values(whole.output.clone()));
-                        assert_close(&what, &values(end.hidden.clone()), &values(whole.state.hidden.clone()));
+                        assert_within(
+                            times(normed),
+                            &what,
+                            &values(output.clone()),
+                            &values(whole.output.clone()),
+                        );
+                        assert_within(times(normed), &what, &state_values(&end), &state_values(&whole.state));
                         let grads = loss(output, end, &device).backward();
                         let (got, expected) =
                             (weight_grads(&stack, &grads), weight_grads(&stack, &whole_grads));
-                        assert_close(&what, &got, &expected);
+                        assert_within(times(normed), &what, &got, &expected);
                         let (got, expected) = (x.grad(&grads).unwrap(), whole_x.grad(&whole_grads).unwrap());
-                        assert_close(&what, &values(got), &values(expected));
+                        assert_within(times(normed), &what, &values(got), &values(expected));
+                        let (got, expected) =
+                            (state_grads(&start, &grads), state_grads(&whole_start, &whole_grads));
+                        assert_within(times(normed), &what, &got, &expected);
                     }
                 }
             }
@@ -121,11 +158,11 @@ impl Task for Padding {
         for cell in CELLS {
             for n_layers in 1..=3 {
                 for bidirectional in [false, true] {
-                    for given in [false, true] {
+                    for (given, normed) in [(false, false), (true, false), (true, true)] {
                         let what = format!(
-                            "{cell:?}, {n_layers} layers, bidirectional {bidirectional}, state {given}"
+                            "{cell:?}, {n_layers} layers, bidirectional {bidirectional}, state {given}, norm {normed}"
                         );
-                        let stack = stack::<B>(cell, n_layers, bidirectional, &device);
+                        let stack = stack::<B>(cell, n_layers, bidirectional, normed, &device);
                         let start = given.then(|| state(&stack, batch, &device));
                         let clean = noise(batch * n_steps * D, 5);
                         let mut dirty = clean.clone();
@@ -142,21 +179,27 @@ impl Task for Padding {
                         let all = tensor(&clean, [batch, n_steps, D], &device).require_grad();
                         for (b, &length) in lengths.iter().enumerate() {
                             let part = |t: Tensor<B, 3>| t.slice([0..stack.layers.len(), b..b + 1]);
-                            let own = start
-                                .clone()
-                                .map(|s| RecurrentState { hidden: part(s.hidden), cell: s.cell.map(part) });
-                            let alone = stack.forward(all.clone().slice([b..b + 1, 0..length]), None, own);
+                            let own = |s: RecurrentState<B>| RecurrentState {
+                                hidden: part(s.hidden),
+                                cell: s.cell.map(part),
+                            };
+                            let alone = stack.forward(
+                                all.clone().slice([b..b + 1, 0..length]),
+                                None,
+                                start.clone().map(own),
+                            );
                             let got = run.output.clone().slice([b..b + 1, 0..length]);
-                            assert_close(&what, &values(got), &values(alone.output.clone()));
+                            assert_within(times(normed), &what, &values(got), &values(alone.output.clone()));
                             let rest = run.output.clone().slice([b..b + 1, 0..n_steps]);
                             assert!(
                                 values(rest)[length * stack.config().d_output()..].iter().all(|&v| v == 0.0),
                                 "{what}"
                             );
-                            assert_close(
+                            assert_within(
+                                times(normed),
                                 &what,
-                                &values(part(run.state.hidden.clone())),
-                                &values(alone.state.hidden.clone()),
+                                &state_values(&own(run.state.clone())),
+                                &state_values(&alone.state),
                             );
                             // The same weights as in the batch's loss.
                             let weigh = |t: Tensor<B, 3>, whole: [usize; 3], seed, rows: bool| {
@@ -180,13 +223,14 @@ impl Task for Padding {
                             });
                         }
                         let alone_grads = sum.unwrap().backward();
-                        assert_close(
+                        assert_within(
+                            times(normed),
                             &what,
                             &weight_grads(&stack, &grads),
                             &weight_grads(&stack, &alone_grads),
                         );
                         let expected = values(all.grad(&alone_grads).unwrap());
-                        assert_close(&what, &grad_x, &expected);
+                        assert_within(times(normed), &what, &grad_x, &expected);
                         for (b, length) in lengths.iter().enumerate() {
                             let rest = &grad_x[(b * n_steps + length) * D..(b + 1) * n_steps * D];
                             assert!(rest.iter().all(|&g| g == 0.0), "{what}: a gradient in the padding");
@@ -203,9 +247,36 @@ fn padding_changes_nothing() {
     on_each_backend(Padding);
 }
 
+fn norm<B: TrainBackend>(cell: Cell, d_hidden: usize, bias: bool, device: &B::Device) -> Norm<B> {
+    let gain = |n: usize, seed| (random::<B, 1>([n], seed, device) * 0.3 + 1.0).detach().require_grad();
+    let lstm = cell == Cell::Lstm;
+    Norm {
+        gain_ih: gain(cell.gates() * d_hidden, 21),
+        gain_hh: gain(cell.gates() * d_hidden, 22),
+        gain_cell: lstm.then(|| gain(d_hidden, 23)),
+        bias_cell: (lstm && bias).then(|| random::<B, 1>([d_hidden], 24, device).require_grad()),
+    }
+}
+
+/// Ones and zeros.
+fn mask<B: TrainBackend>(shape: [usize; 3], seed: u64, device: &B::Device) -> Tensor<B, 3> {
+    random::<B, 3>(shape, seed, device).greater_elem(0.2).float()
+}
+
 /// `[B, T, D, H]` that leave a vector's width, and the smallest there are.
 const SIZES: [[usize; 4]; 6] =
     [[1, 1, 1, 1], [1, 7, 3, 1], [4, 1, 2, 3], [1, 3, 5, 17], [3, 4, 1, 9], [5, 2, 7, 33]];
+
+/// Reverse, with lengths, with biases, with layer norm, with zoneout.
+const OPTIONS: [[bool; 5]; 7] = [
+    [false, false, true, false, false],
+    [false, true, false, false, false],
+    [true, false, true, false, false],
+    [true, true, true, false, false],
+    [false, true, true, true, false],
+    [true, false, false, true, true],
+    [true, true, true, false, true],
+];
 
 #[derive(Clone)]
 struct NodeIsOracle;
@@ -216,19 +287,18 @@ impl Task for NodeIsOracle {
     fn run<B: TrainBackend>(self, device: B::Device) {
         for cell in CELLS {
             for [batch, n_steps, d_input, d_hidden] in SIZES {
-                for (reverse, bias) in [(false, true), (true, false), (true, true)] {
-                    let lengths = reverse.then(|| (0..batch).map(|b| 1 + b % n_steps).collect());
+                // One unit has no deviation.
+                let options = OPTIONS.into_iter().filter(|&[.., normed, _]| !normed || d_hidden > 2);
+                for [reverse, padded, bias, normed, zoneout] in options {
+                    let lengths = padded.then(|| (0..batch).map(|b| 1 + b % n_steps).collect());
                     let sequence = Sequence { cell, reverse, lengths, kernel: Kernel::Auto };
                     let what = format!(
-                        "{sequence:?}, B {batch}, T {n_steps}, D {d_input}, H {d_hidden}, bias {bias}"
+                        "{sequence:?}, B {batch}, T {n_steps}, D {d_input}, H {d_hidden}, bias {bias}, norm {normed}, zoneout {zoneout}"
                     );
                     let rows = cell.gates() * d_hidden;
                     let scale = 1.0 / (d_hidden as f32).sqrt();
-                    let operands = || Operands::<B> {
-                        // Not contiguous: batch and time change places.
-                        input: random::<B, 3>([batch, n_steps, d_input], 1, &device)
-                            .require_grad()
-                            .swap_dims(0, 1),
+                    let operands = |input: Tensor<B, 3>| Operands::<B> {
+                        input,
                         hidden: random::<B, 2>([batch, d_hidden], 2, &device).require_grad(),
                         cell: cell
                             .has_cell_state()
@@ -241,25 +311,42 @@ impl Task for NodeIsOracle {
                             .require_grad(),
                         bias_ih: bias.then(|| random::<B, 1>([rows], 6, &device).require_grad()),
                         bias_hh: bias.then(|| random::<B, 1>([rows], 7, &device).require_grad()),
+                        norm: normed.then(|| norm(cell, d_hidden, bias, &device)),
+                        zoneout: zoneout.then(|| Zoneout {
+                            hidden: Keep::Mask(mask([n_steps, batch, d_hidden], 9, &device)),
+                            cell: if cell == Cell::Lstm { Keep::Share(0.3) } else { Keep::Nothing },
+                        }),
                     };
                     let run = |f: fn(&Sequence, Operands<B>) -> Tensor<B, 3>| {
-                        let operands = operands();
+                        let input = random::<B, 3>([batch, n_steps, d_input], 1, &device).require_grad();
+                        // Not contiguous: batch and time change places.
+                        let operands = operands(input.clone().swap_dims(0, 1));
                         let packed = f(&sequence, operands.clone());
                         let grads = (packed.clone() * random(packed.dims(), 8, &device)).sum().backward();
                         let vector =
                             |b: &Option<Tensor<B, 1>>| b.as_ref().map(|b| values(b.grad(&grads).unwrap()));
                         let matrix = |m: &Tensor<B, 2>| values(m.grad(&grads).unwrap());
                         let mut parts = vec![values(packed)];
+                        // The norm of one feature's product hardly depends on it: what is left is rounding.
+                        if !normed || d_input > 1 {
+                            parts.push(values(input.grad(&grads).unwrap()));
+                        }
                         parts
                             .extend([&operands.hidden, &operands.weight_ih, &operands.weight_hh].map(matrix));
                         parts.extend(operands.cell.as_ref().map(matrix));
                         parts.extend([&operands.bias_ih, &operands.bias_hh].into_iter().filter_map(vector));
+                        if let Some(norm) = operands.norm {
+                            let both = [Some(norm.gain_ih), Some(norm.gain_hh)];
+                            parts.extend(
+                                both.iter().chain([&norm.gain_cell, &norm.bias_cell]).filter_map(vector),
+                            );
+                        }
                         parts
                     };
                     let node = run(B::recurrent);
                     let oracle = run(|sequence, operands| composed::forward(sequence, operands).0);
                     for (node, oracle) in node.iter().zip(&oracle) {
-                        assert_close(&what, node, oracle);
+                        assert_within(times(normed), &what, node, oracle);
                     }
                 }
             }
@@ -281,7 +368,7 @@ impl Task for InputGradients {
     /// The input's gradient through a view, and what a graph without gradients does.
     fn run<B: TrainBackend>(self, device: B::Device) {
         for cell in CELLS {
-            let stack = stack::<B>(cell, 2, true, &device);
+            let stack = stack::<B>(cell, 2, true, false, &device);
             let x = random::<B, 3>([4, 2, D], 3, &device).require_grad();
             let run = stack.forward(x.clone().swap_dims(0, 1), None, None);
             let grads = run.output.clone().sum().backward();
@@ -302,4 +389,167 @@ impl Task for InputGradients {
 #[test]
 fn views_and_graphs_change_nothing() {
     on_each_backend(InputGradients);
+}
+
+#[derive(Clone)]
+struct Layers;
+
+impl Task for Layers {
+    type Output = ();
+
+    /// The lowest layers, and on their output those above them: the whole.
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        for (cell, bidirectional) in CELLS.into_iter().zip([true, false].into_iter().cycle()) {
+            let stack = stack::<B>(cell, 3, bidirectional, false, &device);
+            let x = random::<B, 3>([2, 5, D], 3, &device);
+            let whole = stack.forward(x.clone(), None, None);
+            let lowest = stack.lowest(1).forward(x.clone(), None, None);
+            let config = RecurrentStackConfig {
+                d_input: stack.config().d_output(),
+                n_layers: 2,
+                ..stack.config().clone()
+            };
+            let mut above = config.init::<B>(&mut Init::new(0), &device);
+            above.layers = stack.layers[stack.config().directions()..].to_vec();
+            let rest = above.forward(lowest.output, None, None);
+            assert_close("output", &values(rest.output), &values(whole.output.clone()));
+            assert_close(
+                "all",
+                &values(stack.lowest(3).forward(x, None, None).output),
+                &values(whole.output),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stack_is_its_lowest_layers_and_those_above() {
+    on_each_backend(Layers);
+}
+
+#[derive(Clone)]
+struct ZoneoutByHand;
+
+impl Task for ZoneoutByHand {
+    type Output = ();
+
+    /// Without weights a cell makes the same of every state: what is kept is seen.
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let (n_steps, batch, d_hidden) = (3, 2, 4);
+        let size = n_steps * batch * d_hidden;
+        let masks: [Vec<f32>; 2] =
+            [41, 42].map(|seed| noise(size, seed).into_iter().map(|v| f32::from(v > 0.0)).collect());
+        let biases = [0.3, -0.2, 0.8, 0.1];
+        let [h_0, c_0] = [51, 52].map(|seed| noise(batch * d_hidden, seed));
+        let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+        for cell in [Cell::RnnTanh, Cell::Lstm] {
+            let rows = cell.gates() * d_hidden;
+            let bias: Vec<f32> = (0..rows).map(|row| biases[row / d_hidden]).collect();
+            let operands = |zoneout| Operands::<B> {
+                input: Tensor::ones([n_steps, batch, 1], &device),
+                hidden: tensor(&h_0, [batch, d_hidden], &device),
+                cell: cell.has_cell_state().then(|| tensor(&c_0, [batch, d_hidden], &device)),
+                weight_ih: Tensor::zeros([rows, 1], &device),
+                weight_hh: Tensor::zeros([rows, d_hidden], &device),
+                bias_ih: Some(tensor(&bias, [rows], &device)),
+                bias_hh: None,
+                norm: None,
+                zoneout,
+            };
+            for mean in [false, true] {
+                let keep = |mask: &Vec<f32>| match mean {
+                    true => Keep::Share(0.3),
+                    false => Keep::Mask(tensor::<B, 3>(mask, [n_steps, batch, d_hidden], &device)),
+                };
+                let zoneout = Zoneout {
+                    hidden: keep(&masks[0]),
+                    cell: if cell == Cell::Lstm { keep(&masks[1]) } else { Keep::Nothing },
+                };
+                let (mut h, mut c) = (h_0.clone(), c_0.clone());
+                let mut expected = Vec::new();
+                for t in 0..n_steps {
+                    for k in 0..batch * d_hidden {
+                        let share = |mask: &Vec<f32>| if mean { 0.3 } else { mask[t * batch * d_hidden + k] };
+                        let blend = |mask, old, new| share(mask) * old + (1.0 - share(mask)) * new;
+                        let new = if cell == Cell::Lstm {
+                            let new = sigmoid(biases[1]) * c[k] + sigmoid(biases[0]) * biases[2].tanh();
+                            c[k] = blend(&masks[1], c[k], new);
+                            sigmoid(biases[3]) * new.tanh()
+                        } else {
+                            biases[0].tanh()
+                        };
+                        h[k] = blend(&masks[0], h[k], new);
+                    }
+                    expected.extend(&h);
+                }
+                expected.extend(&h);
+                if cell == Cell::Lstm {
+                    expected.extend(&c);
+                }
+                let sequence = Sequence { cell, reverse: false, lengths: None, kernel: Kernel::Auto };
+                let packed = B::recurrent(&sequence, operands(Some(zoneout)));
+                assert_close(&format!("{cell:?}, mean {mean}"), &values(packed), &expected);
+            }
+            let sequence = Sequence { cell, reverse: true, lengths: None, kernel: Kernel::Auto };
+            let zeros = || Keep::Mask(Tensor::zeros([n_steps, batch, d_hidden], &device));
+            let zoneout = Zoneout { hidden: zeros(), cell: zeros() };
+            let without = values(B::recurrent(&sequence, operands(None)));
+            assert_close("nothing kept", &values(B::recurrent(&sequence, operands(Some(zoneout)))), &without);
+        }
+    }
+}
+
+#[test]
+fn zoneout_keeps_what_its_mask_says() {
+    on_each_backend(ZoneoutByHand);
+}
+
+#[derive(Clone)]
+struct ZoneoutInStacks;
+
+impl Task for ZoneoutInStacks {
+    type Output = ();
+
+    /// Units keep their state at random with gradients, as much as is expected without.
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let (batch, n_steps, d_hidden, share) = (4, 50, 32, 0.25);
+        for cell in CELLS {
+            let plain =
+                RecurrentStackConfig { kernel: Kernel::Auto, ..RecurrentStackConfig::new(cell, D, d_hidden) };
+            let cell_share = if cell == Cell::Lstm { 0.5 } else { 0.0 };
+            let zoned = RecurrentStackConfig { zoneout: share, zoneout_cell: cell_share, ..plain.clone() };
+            let stack: RecurrentStack<B> = zoned.init(&mut Init::new(1), &device);
+            let x = random::<B, 3>([batch, n_steps, D], 3, &device);
+            let kept = |hidden: &[f32]| {
+                let pairs = (0..batch).flat_map(|b| (1..n_steps).map(move |t| (b * n_steps + t) * d_hidden));
+                let kept =
+                    |at: usize| (0..d_hidden).filter(|j| hidden[at + j] == hidden[at + j - d_hidden]).count();
+                pairs.map(kept).sum::<usize>() as f64 / (batch * (n_steps - 1) * d_hidden) as f64
+            };
+            let train = || values(stack.forward(x.clone(), None, None).output);
+            let first = train();
+            // Rectified units are often zero twice.
+            if cell != Cell::RnnRelu {
+                let kept = kept(&first);
+                assert!((kept - share).abs() < 0.03, "{cell:?}: {kept} of all units kept their state");
+            }
+            assert!(first != train(), "{cell:?}: a mask drawn once");
+
+            let valid = burn::module::AutodiffModule::valid(&stack);
+            let whole = valid.forward(x.clone().inner(), None, None);
+            let again = valid.forward(x.clone().inner(), None, None);
+            assert_eq!(values(whole.output.clone()), values(again.output), "{cell:?}: without gradients");
+            let [start, end] =
+                [(0, 20), (20, n_steps)].map(|(from, to)| x.clone().inner().slice([0..batch, from..to]));
+            let start = valid.forward(start, None, None);
+            let end = valid.forward(end, None, Some(start.state));
+            let pieces = Tensor::cat(vec![start.output, end.output], 1);
+            assert_close(&format!("{cell:?} in pieces"), &values(pieces), &values(whole.output));
+        }
+    }
+}
+
+#[test]
+fn zoneout_is_drawn_in_training_and_expected_elsewhere() {
+    on_each_backend(ZoneoutInStacks);
 }

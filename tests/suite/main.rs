@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod cli;
+mod language_model;
 mod laws;
 mod models;
+mod multi_task;
 mod recurrent;
 mod support;

@@ -5,13 +5,17 @@ use crate::support::*;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use rnn_zoo::artifact::{self, Manifest, ModelFolder, RecordFormat, named_tensors};
+use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, named_tensors};
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{
-    CellKind, Config, Feedback, GruReset, HiddenActivation, Initialization, IoMode, Kernel, Loss,
-    ModelConfig, OptimizerKind, Pooling, TrainConfig,
+    CellKind, CharactersConfig, Config, Feedback, GruReset, HiddenActivation, Initialization, IoMode, Kernel,
+    Loss, ModelConfig, OptimizerKind, OutputActivation, Pooling, TrainConfig,
 };
-use rnn_zoo::data::{Batch, Dataset, Features, Input, Sample, SampleInput, SampleTarget, Schema, Target};
+use rnn_zoo::data::{
+    Batch, Dataset, Features, Input, InputSchema, Sample, SampleInput, SampleTarget, Schema, Target,
+    TargetSchema,
+};
+use rnn_zoo::error::Error;
 use rnn_zoo::model::{Model, Objective};
 use rnn_zoo::predict::{self, Array, RawInput};
 use rnn_zoo::train;
@@ -94,6 +98,89 @@ fn every_mode_runs_learns_and_ignores_its_neighbours() {
 }
 
 #[derive(Clone)]
+struct SpelledWords;
+
+impl Task for SpelledWords {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let base = ModelConfig {
+            vocabulary: Some(4),
+            d_embedding: Some(3),
+            d_output: Some(4),
+            bidirectional: true,
+            characters: Some(CharactersConfig { vocabulary: Some(6), d_embedding: 3, d_hidden: 2 }),
+            ..ModelConfig::new(IoMode::ManyToMany, CellKind::Gru, 5)
+        };
+        let model = Model::<B>::new(&base, 1, &device).unwrap();
+        let sample = |tokens: &[u32], spellings: &[&[u32]]| Sample {
+            input: SampleInput::Words {
+                tokens: tokens.to_vec(),
+                spellings: spellings.iter().map(|s| s.to_vec()).collect(),
+            },
+            target: SampleTarget::Tokens(tokens.to_vec()),
+        };
+        let all = [
+            sample(&[1, 0, 1, 3], &[&[1, 2], &[5], &[1, 2], &[3, 4, 5]]),
+            sample(&[0, 2], &[&[2], &[0, 1, 2, 3]]),
+            sample(&[0, 2], &[&[3], &[0, 1, 2, 3]]),
+        ];
+        let batch = Batch::<B>::new(&all.iter().collect::<Vec<_>>(), None, &device);
+        let Input::Words(words) = &batch.input else { panic!("no words") };
+        assert_eq!((words.characters.dims(), words.index.dims()), ([6, 4], [3, 4]));
+        let output = model.forward(&batch);
+        let row = |b: usize, n: usize| output.clone().slice([b..b + 1, 0..n]);
+        for (b, sample) in all.iter().enumerate() {
+            let alone = model.forward(&Batch::new(&[sample], None, &device));
+            assert_close("a sentence alone", &values(row(b, alone.dims()[1])), &values(alone));
+        }
+        // Two unknown words are told apart by their spelling alone.
+        let difference: f32 = values((row(1, 2) - row(2, 2)).abs()).iter().sum();
+        assert!(difference > 1e-3, "{difference}");
+        let grads = burn::optim::GradientsParams::from_grads(output.sum().backward(), &model);
+        assert_eq!(grads.len(), named_tensors(&model).len(), "a parameter without a gradient");
+    }
+}
+
+#[test]
+fn spelled_words_ignore_their_neighbours_and_are_told_apart() {
+    on_each_backend(SpelledWords);
+}
+
+#[test]
+fn a_model_and_its_data_agree_on_spelling() {
+    let schema = |characters: &[&str]| Schema {
+        input: InputSchema::Words {
+            vocabulary: ["<unk>", "a", "b"].map(String::from).to_vec(),
+            characters: characters.iter().map(ToString::to_string).collect(),
+            lowercase: false,
+        },
+        target: TargetSchema::Class { labels: vec!["x".into(), "y".into()] },
+    };
+    let model = |characters: Option<Option<usize>>| ModelConfig {
+        d_embedding: Some(3),
+        characters: characters.map(|vocabulary| CharactersConfig { vocabulary, d_embedding: 3, d_hidden: 2 }),
+        ..ModelConfig::new(IoMode::ManyToOne, CellKind::Gru, 5)
+    };
+    let mut spelled = model(Some(None));
+    rnn_zoo::model::resolve(&mut spelled, &schema(&["<unk>", "a"])).unwrap();
+    assert_eq!(spelled.characters.unwrap().vocabulary, Some(2));
+    for (mut model, schema, key, says) in [
+        (model(None), schema(&["<unk>"]), "model.characters", "write d_embedding and d_hidden"),
+        (model(Some(None)), schema(&[]), "model.characters", "leave it out"),
+        (model(Some(Some(3))), schema(&["<unk>", "a"]), "model.characters.vocabulary", "is 3"),
+    ] {
+        match rnn_zoo::model::resolve(&mut model, &schema) {
+            Err(Error::Config { key: found, message }) => {
+                assert_eq!(found, key);
+                assert!(message.contains(says), "{message}");
+            }
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+}
+
+#[derive(Clone)]
 struct PoolingByHand;
 
 impl Task for PoolingByHand {
@@ -144,6 +231,53 @@ impl Task for PoolingByHand {
 #[test]
 fn pooling_is_what_its_name_says_over_valid_steps() {
     on_each_backend(PoolingByHand);
+}
+
+#[derive(Clone)]
+struct OutputActivations;
+
+impl Task for OutputActivations {
+    type Output = ();
+
+    /// The same weights with g say g of what they say without, at every step.
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let say = |output_activation| {
+            let plain = config(IoMode::ManyToMany, CellKind::Gru);
+            let config = ModelConfig { d_output: Some(8), output_activation, ..plain };
+            let model = Model::<B>::new(&config, 1, &device).unwrap();
+            let x = tensor::<B, 3>(&noise(2 * 4 * 3, 3), [2, 4, 3], &device);
+            let said = model.predict(Input::Features(x), Some(&[4, 2]), None, None);
+            assert_eq!((said.output.dims(), said.lengths), ([2, 4, 8], Some(vec![4, 2])));
+            values(said.output)
+        };
+        let plain = say(OutputActivation::Identity);
+        assert!(plain.iter().any(|&v| v < 0.0) && plain.iter().any(|&v| v > 0.0), "{plain:?}");
+        for g in [
+            OutputActivation::Tanh,
+            OutputActivation::Relu,
+            OutputActivation::Sigmoid,
+            OutputActivation::Softmax,
+        ] {
+            let by_hand = |step: &[f32]| -> Vec<f32> {
+                let sum: f32 = step.iter().map(|v| v.exp()).sum();
+                let value = |&v: &f32| match g {
+                    OutputActivation::Identity => v,
+                    OutputActivation::Tanh => v.tanh(),
+                    OutputActivation::Relu => v.max(0.0),
+                    OutputActivation::Sigmoid => 1.0 / (1.0 + (-v).exp()),
+                    OutputActivation::Softmax => v.exp() / sum,
+                };
+                step.iter().map(value).collect()
+            };
+            let expected: Vec<f32> = plain.chunks(8).flat_map(by_hand).collect();
+            assert_close(&format!("{g:?}"), &say(g), &expected);
+        }
+    }
+}
+
+#[test]
+fn an_output_activation_is_its_function_of_the_plain_output() {
+    on_each_backend(OutputActivations);
 }
 
 #[derive(Clone)]
@@ -317,7 +451,13 @@ fn variety() -> Vec<ModelConfig> {
     };
     let before = ModelConfig { reset: Some(GruReset::Before), ..config(IoMode::OneToOne, CellKind::Gru) };
     let bidirectional = ModelConfig { bidirectional: true, ..config(IoMode::ManyToOne, CellKind::Gru) };
-    vec![attention, plain, relu, before, bidirectional, encoder_decoder(true, CellKind::Lstm)]
+    let normed = ModelConfig {
+        layer_norm: true,
+        zoneout: 0.2,
+        zoneout_cell: Some(0.5),
+        ..config(IoMode::ManyToMany, CellKind::Lstm)
+    };
+    vec![attention, plain, relu, before, bidirectional, normed, encoder_decoder(true, CellKind::Lstm)]
 }
 
 fn folder(model: ModelConfig, schema: Schema, record: RecordFormat) -> ModelFolder {
@@ -347,17 +487,33 @@ impl Task for RoundTrip {
             let mut config = config;
             rnn_zoo::model::resolve(&mut config, &schema).unwrap();
             let model = Model::<B>::new(&config, 5, &device).unwrap();
-            for format in RecordFormat::ALL {
+            let half = artifact::rounded(model.clone());
+            let both = [(&model, Precision::Full), (&model, Precision::Half)];
+            for (format, (model, precision)) in
+                RecordFormat::ALL.into_iter().flat_map(|f| both.map(|b| (f, b)))
+            {
                 let place = tempfile::tempdir().unwrap();
                 let path = place.path().join("model");
-                artifact::save(&path, &folder(config.clone(), schema.clone(), format), &model).unwrap();
+                let mut contents = folder(config.clone(), schema.clone(), format);
+                contents.manifest.precision = precision;
+                artifact::save(&path, &contents, model).unwrap();
                 let (_, again) = artifact::load::<B>(&path, &device).unwrap();
+                if precision == Precision::Half {
+                    let [half, full] = [precision, Precision::Full].map(|precision| {
+                        let path = place.path().join(format!("{precision:?}"));
+                        contents.manifest.precision = precision;
+                        artifact::save(&path, &contents, model).unwrap();
+                        std::fs::metadata(path.join(format.file_name())).unwrap().len()
+                    });
+                    assert!(half < full, "{half} and {full} bytes");
+                }
+                let model = if precision == Precision::Half { &half } else { model };
                 let bits = |model: &Model<B>| -> Vec<(String, Vec<u32>)> {
                     let bits =
                         |data: &burn::tensor::TensorData| data.iter::<f32>().map(f32::to_bits).collect();
                     named_tensors(model).iter().map(|t| (t.name.clone(), bits(&t.data))).collect()
                 };
-                assert_eq!(bits(&model), bits(&again), "model {k} through {format:?}");
+                assert_eq!(bits(model), bits(&again), "model {k} through {format:?}, {precision:?}");
                 assert_eq!(model.num_params(), again.num_params());
             }
         }
@@ -497,25 +653,26 @@ impl Task for Fused {
     type Output = ();
 
     fn run<B: TrainBackend>(self, device: B::Device) {
-        for cell in [CellKind::Rnn, CellKind::Lstm, CellKind::Gru] {
-            for reset in
-                [None, Some(GruReset::Before)].into_iter().take(1 + usize::from(cell == CellKind::Gru))
-            {
-                let config = ModelConfig {
-                    d_input: Some(3),
-                    d_output: Some(2),
-                    reset,
-                    kernel: Kernel::Fused,
-                    ..ModelConfig::new(IoMode::ManyToMany, cell, 4)
-                };
-                match (B::fused(rnn_zoo::model::cell(&config)), Model::<B>::new(&config, 0, &device)) {
-                    (Ok(()), Ok(_)) => {}
-                    (Err(missing), Err(error)) => {
-                        let error = error.to_string();
-                        assert!(error.contains("model.kernel") && error.contains(&missing), "{error}");
-                    }
-                    (fused, model) => panic!("{cell:?} {reset:?}: {fused:?}, but {}", model.is_ok()),
+        let plain = |cell| ModelConfig {
+            d_input: Some(3),
+            d_output: Some(2),
+            kernel: Kernel::Fused,
+            ..ModelConfig::new(IoMode::ManyToMany, cell, 4)
+        };
+        let mut configs: Vec<_> = CELLS.into_iter().map(plain).collect();
+        configs.push(ModelConfig { reset: Some(GruReset::Before), ..plain(CellKind::Gru) });
+        configs.push(ModelConfig { layer_norm: true, ..plain(CellKind::Lstm) });
+        configs.push(ModelConfig { zoneout: 0.1, ..plain(CellKind::Gru) });
+        configs.push(ModelConfig { zoneout_cell: Some(0.1), ..plain(CellKind::Lstm) });
+        for config in configs {
+            let (cell, options) = (rnn_zoo::model::cell(&config), rnn_zoo::model::options(&config));
+            match (B::fused(cell, options), Model::<B>::new(&config, 0, &device)) {
+                (Ok(()), Ok(_)) => {}
+                (Err(missing), Err(error)) => {
+                    let error = error.to_string();
+                    assert!(error.contains("model.kernel") && error.contains(&missing), "{error}");
                 }
+                (fused, model) => panic!("{cell:?} {options:?}: {fused:?}, but {}", model.is_ok()),
             }
         }
     }

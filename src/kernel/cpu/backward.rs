@@ -5,7 +5,9 @@ use super::forward::Kept;
 use super::gates::{Backward, BackwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
 use super::product::{Packed, Product, Start};
-use super::{Inputs, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team};
+use super::{
+    Inputs, Rows, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, normed, padded_rows, shares, team,
+};
 use crate::kernel::{Cell, Sequence, Wanted, threads};
 use std::ops::Range;
 use std::ptr;
@@ -22,10 +24,27 @@ pub struct Grads<T> {
     pub weight_hh: Vec<T>,
     pub bias_ih: Vec<T>,
     pub bias_hh: Vec<T>,
+    /// With layer norm only.
+    pub gain_ih: Vec<T>,
+    pub gain_hh: Vec<T>,
+    /// LSTM with layer norm only.
+    pub gain_cell: Vec<T>,
+    pub bias_cell: Vec<T>,
+}
+
+/// The gradient of what [`forward`](super::forward) gives; zero where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grad<'a, T> {
+    /// `[T, B, H]`
+    pub output: Option<Rows<'a, T>>,
+    /// `[B, H]`
+    pub hidden: Option<&'a [T]>,
+    /// `[B, H]`: LSTM only.
+    pub cell: Option<&'a [T]>,
 }
 
 /// The gradient of [`forward`](super::forward), given what it kept and gave, and the gradient of
-/// what it gave, in its shape.
+/// what it gave.
 ///
 /// # Panics
 /// If sizes do not go together.
@@ -34,13 +53,19 @@ pub fn backward<T: Dispatch>(
     inputs: &Inputs<T>,
     kept: Kept<T>,
     packed: &[T],
-    grad: &[T],
+    grad: Grad<T>,
     wanted: Wanted,
 ) -> Grads<T> {
     inputs.check(sequence);
-    let n = (inputs.n_steps + sequence.cell.state_rows()) * inputs.batch * inputs.d_hidden;
+    let Inputs { n_steps, batch, d_hidden, .. } = *inputs;
+    let n = (n_steps + sequence.cell.state_rows()) * batch * d_hidden;
     assert_eq!(packed.len(), n, "the forward pass's result");
-    assert_eq!(grad.len(), n, "its gradient");
+    if let Some(output) = grad.output {
+        output.check([n_steps, batch, d_hidden], "the outputs' gradient [T, B, H]");
+    }
+    for state in [grad.hidden, grad.cell].into_iter().flatten() {
+        assert_eq!(state.len(), batch * d_hidden, "a final state's gradient [B, H]");
+    }
     T::dispatch(kept.plan.isa, Run { sequence, inputs, kept, packed, grad, wanted })
 }
 
@@ -49,7 +74,7 @@ struct Run<'a, T: Copy> {
     inputs: &'a Inputs<'a, T>,
     kept: Kept<T>,
     packed: &'a [T],
-    grad: &'a [T],
+    grad: Grad<'a, T>,
     wanted: Wanted,
 }
 
@@ -67,7 +92,7 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
         );
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = sizes;
         let steps = n_steps * batch;
-        if cell.gates() == 1 {
+        if !inputs.keeps_gates(cell) {
             kept.gates = Buffer::new(steps * padded);
         }
         if cell == Cell::GruBefore {
@@ -77,11 +102,13 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
         let mut hidden = Buffer::new(batch * d_hidden);
         let mut cell_grad = Buffer::new(if cell == Cell::Lstm { batch * d_hidden } else { 0 });
         let cell_start = inputs.cell.map_or(Vec::new(), |cell| padded_rows(cell, batch, d_hidden, padded));
+        let zeros = vec![T::ZERO; if grad.output.is_none() { d_hidden } else { 0 }];
         let layer = Layer {
             sizes,
             inputs,
             lengths: &lengths,
             packed,
+            output_grad: grad.output.unwrap_or(Rows { values: &zeros, strides: [0, 0] }),
             grad,
             cell_start: &cell_start,
             gates: kept.gates.shared(),
@@ -91,7 +118,12 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             hidden: hidden.shared(),
             cell: cell_grad.shared(),
         };
-        let sharing = Sharing::of::<T>(kept.plan, &sizes, true);
+        let mut kept_norm = kept.norm.take();
+        let norm = inputs.norm.zip(kept_norm.as_mut());
+        let norm = norm.map(|(gains, kept)| normed::Norm::new(&sizes, &gains, kept));
+        let mut states = Buffer::new(if norm.is_some() { steps * d_hidden } else { 0 });
+        let states_at = states.shared();
+        let sharing = if norm.is_some() { Sharing::Batch } else { Sharing::of::<T>(kept.plan, &sizes, true) };
         let weights = Weights::new::<V>(&sizes, inputs, wanted.input, sharing);
         let shares = if sharing == Sharing::Batch {
             shares(&lengths, if sizes.products() < SHARED_FROM { 1 } else { threads() })
@@ -100,7 +132,11 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
         };
         let biases: Vec<_> = shares.iter().map(|_| Mutex::new(Vec::new())).collect();
         team::each(shares.len(), &|k| {
-            *biases[k].lock().expect("nobody panicked") = layer.rows::<V>(&weights, shares[k].clone());
+            let own = shares[k].clone();
+            *biases[k].lock().expect("nobody panicked") = match &norm {
+                Some(norm) => layer.normed_rows::<V>(&weights, norm, states_at, own),
+                None => layer.rows::<V>(&weights, own),
+            };
         });
         let shared_bias = if sharing == Sharing::Batch { Vec::new() } else { layer.by_units::<V>(&weights) };
 
@@ -112,7 +148,9 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             ..Grads::default()
         };
         if wanted.weights {
-            let mut sums = vec![T::ZERO; sizes.gates() + padded];
+            let n_sums =
+                if norm.is_some() { Layer::<T>::normed_sums(&sizes) } else { sizes.gates() + padded };
+            let mut sums = vec![T::ZERO; n_sums];
             let biases = biases.into_iter().map(|bias| bias.into_inner().expect("nobody panicked"));
             for bias in biases.chain([shared_bias]) {
                 sums.iter_mut().zip(bias).for_each(|(sum, part)| *sum += part);
@@ -123,7 +161,21 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             let after = cell == Cell::GruAfter;
             grads.bias_hh =
                 gates.map(|g| if after && g == 2 { 3 } else { g }).flat_map(of_gate).copied().collect();
-            (grads.weight_ih, grads.weight_hh) = layer.weight_grads::<V>();
+            let Some(kept) = kept_norm else {
+                (grads.weight_ih, grads.weight_hh) = layer.weight_grads::<V>();
+                return grads;
+            };
+            let from = cell.gates() + 1;
+            let gains = |which: usize| (0..cell.gates()).map(move |g| from + which * cell.gates() + g);
+            grads.gain_ih = gains(0).flat_map(of_gate).copied().collect();
+            grads.gain_hh = gains(1).flat_map(of_gate).copied().collect();
+            if cell == Cell::Lstm {
+                [grads.gain_cell, grads.bias_cell] =
+                    [0, 1].map(|k| of_gate(from + 2 * cell.gates() + k).to_vec());
+            }
+            // SAFETY: every row of these was written.
+            let states = unsafe { states.into_vec() };
+            [grads.weight_ih, grads.weight_hh] = layer.normed_weight_grads(kept, &states);
         }
         grads
     }
@@ -171,7 +223,8 @@ pub(super) struct Layer<'a, T> {
     pub(super) inputs: &'a Inputs<'a, T>,
     pub(super) lengths: &'a [usize],
     pub(super) packed: &'a [T],
-    pub(super) grad: &'a [T],
+    pub(super) grad: Grad<'a, T>,
+    pub(super) output_grad: Rows<'a, T>,
     /// The initial cell state, padded.
     pub(super) cell_start: &'a [T],
     pub(super) gates: Shared<T>,
@@ -183,18 +236,26 @@ pub(super) struct Layer<'a, T> {
 }
 
 impl<T: Dispatch> Layer<'_, T> {
+    /// The gradients of some sequences' final hidden and, of an LSTM, cell states, `[n, H]`, padded.
+    pub(super) fn state_grads(&self, own: &Range<usize>) -> [Vec<T>; 2] {
+        let Sizes { cell, d_hidden, padded, .. } = self.sizes;
+        let n = own.len();
+        let state = |grad: Option<&[T]>| {
+            grad.map_or_else(
+                || vec![T::ZERO; n * padded],
+                |grad| padded_rows(&grad[own.start * d_hidden..own.end * d_hidden], n, d_hidden, padded),
+            )
+        };
+        [state(self.grad.hidden), if cell == Cell::Lstm { state(self.grad.cell) } else { Vec::new() }]
+    }
+
     /// Runs some of the sequences from their last step to their first. Gives the sums of their
     /// gates' gradients, `[G + 1, H]`, padded.
     fn rows<V: Kernels<T = T>>(&self, weights: &Weights<T>, own: Range<usize>) -> Vec<T> {
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
         let (n, width) = (own.len(), self.sizes.gates());
         let recurrent_all = &weights.recurrent[0];
-        let state = |step: usize| {
-            let from = (step * batch + own.start) * d_hidden;
-            padded_rows(&self.grad[from..from + n * d_hidden], n, d_hidden, padded)
-        };
-        let mut hidden = state(n_steps);
-        let mut cells = if cell == Cell::Lstm { state(n_steps + 1) } else { Vec::new() };
+        let [mut hidden, mut cells] = self.state_grads(&own);
         let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
         let mut bias = vec![T::ZERO; width + padded];
         let bias_at = Shared::of(&mut bias);
@@ -213,6 +274,8 @@ impl<T: Dispatch> Layer<'_, T> {
             unsafe { V::run(&Product { a, c, b, panels: 0..b.panels(), columns, start }) }
         };
 
+        // RNN and LSTM: all of the state's gradient is a product, but for what zoneout keeps.
+        let start = if self.inputs.zoneout[0].is_some() { Start::Add } else { Start::Zero };
         let chunk = chunk(n, n_steps);
         for first in (0..n_steps).step_by(chunk) {
             let chunk = first..(first + chunk).min(n_steps);
@@ -262,7 +325,7 @@ impl<T: Dispatch> Layer<'_, T> {
                             _ => Pass::Lstm,
                         };
                         pass(kind, &rows);
-                        product(&a, &c, recurrent_all, padded, Start::Zero);
+                        product(&a, &c, recurrent_all, padded, start);
                     }
                 }
             }
@@ -286,6 +349,13 @@ impl<T: Dispatch> Layer<'_, T> {
                 product(&a, &c, weights, d_input, Start::Zero);
             }
         }
+        self.first_states(hidden, cells, own);
+        bias
+    }
+
+    /// Writes down the gradients of the states before the first step.
+    pub(super) fn first_states(&self, hidden: Shared<T>, cells: Shared<T>, own: Range<usize>) {
+        let Sizes { cell, d_hidden, padded, .. } = self.sizes;
         for (k, b) in own.enumerate() {
             for (state, to) in [(hidden, self.hidden), (cells, self.cell)].into_iter().take(cell.state_rows())
             {
@@ -294,7 +364,15 @@ impl<T: Dispatch> Layer<'_, T> {
                 unsafe { ptr::copy_nonoverlapping(state.at(k * padded, padded), to, d_hidden) };
             }
         }
-        bias
+    }
+
+    /// The hidden state before a sequence's step, `[H]`, not padded.
+    pub(super) fn before(&self, t: usize, b: usize) -> *const T {
+        let Sizes { batch, d_hidden, .. } = self.sizes;
+        match self.sizes.before(t, self.lengths[b]) {
+            Some(before) => part(self.packed, (before * batch + b) * d_hidden, d_hidden),
+            None => part(self.inputs.hidden, b * d_hidden, d_hidden),
+        }
     }
 
     /// A sequence's step, but for what the threads have of their own.
@@ -322,15 +400,17 @@ impl<T: Dispatch> Layer<'_, T> {
             },
             reset_grad: ptr::null_mut(),
             hidden: match (cell.gates(), before) {
+                (1, _) if self.inputs.keeps_gates(cell) => self.gates.at(at * width, width).cast_const(),
                 (1, _) => state_at(t),
                 (_, Some(before)) => state_at(before),
                 (_, None) => part(self.inputs.hidden, b * d_hidden, d_hidden),
             },
             cell: cell_after,
             cell_before,
-            output_grad: part(self.grad, at * d_hidden, d_hidden),
+            output_grad: self.output_grad.at(t, b, d_hidden),
             hidden_grad: ptr::null_mut(),
             cell_grad: ptr::null_mut(),
+            keep: self.inputs.keep(at),
         }
     }
 
@@ -377,6 +457,7 @@ impl<T: Dispatch> Layer<'_, T> {
             }
             rows
         };
+        let input = self.inputs.input.in_order([n_steps, batch, d_input]);
         let first_gates = start.map(|_| first_rows(&self.gates, width));
         let after = cell == Cell::GruAfter;
         let first_n = start.filter(|_| after).map(|_| first_rows(&self.recurrent, padded));
@@ -413,7 +494,7 @@ impl<T: Dispatch> Layer<'_, T> {
                     [m, d_input, steps],
                     to_ih.at(row * d_input, m * d_input),
                     grads,
-                    (self.inputs.input.as_ptr(), d_input),
+                    (input.as_ptr(), d_input),
                     false,
                 );
 

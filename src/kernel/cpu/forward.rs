@@ -1,11 +1,12 @@
 //! A sequence, forward.
 
-use super::buffer::{Buffer, Shared, part};
+use super::buffer::{Buffer, Shared};
 use super::gates::{Forward, ForwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
 use super::product::{Packed, Product, Start};
 use super::{
-    Inputs, PACK_ROWS, Plan, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, padded_rows, shares, team,
+    Inputs, PACK_ROWS, Plan, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, normed, padded_rows, shares,
+    team,
 };
 use crate::kernel::{Cell, Sequence, threads};
 use std::ops::Range;
@@ -19,12 +20,13 @@ pub struct Kept<T: Copy> {
     /// What it belongs to.
     pub(super) sizes: Sizes,
     pub(super) lengths: Vec<usize>,
-    /// `[T, B, G, H]`: LSTM and GRU.
+    /// `[T, B, G, H]`: LSTM, GRU, and RNN with zoneout.
     pub(super) gates: Buffer<T>,
     /// Cell states after each step, `[T, B, H]`: LSTM.
     pub(super) cells: Buffer<T>,
     /// `U_n h + d_n`, `[T, B, H]`: the GRU that resets after.
     pub(super) recurrent: Buffer<T>,
+    pub(super) norm: Option<normed::Kept<T>>,
 }
 
 /// Runs a layer: see [`RecurrentBackend::recurrent`](crate::kernel::RecurrentBackend::recurrent)
@@ -64,9 +66,10 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             plan,
             sizes,
             lengths: lengths.clone(),
-            gates: kept(cell.gates() > 1, sizes.gates()),
+            gates: kept(inputs.keeps_gates(cell), sizes.gates()),
             cells: kept(cell == Cell::Lstm, padded),
             recurrent: kept(cell == Cell::GruAfter, padded),
+            norm: inputs.norm.map(|_| normed::Kept::new(&sizes, keep)),
         };
         let layer = Layer {
             sizes,
@@ -78,12 +81,20 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             cells: kept.cells.shared(),
             recurrent: kept.recurrent.shared(),
         };
-        let sharing = Sharing::of::<T>(plan, &sizes, false);
+        let norm = inputs.norm.zip(kept.norm.as_mut());
+        let norm = norm.map(|(gains, kept)| normed::Norm::new(&sizes, &gains, kept));
+        let sharing = match norm {
+            Some(_) => normed::sharing(plan, &sizes),
+            None => Sharing::of::<T>(plan, &sizes, false),
+        };
         let weights = Weights::new::<V>(&sizes, inputs, sharing);
-        if sharing != Sharing::Batch {
+        let n_threads = if sizes.products() < SHARED_FROM { 1 } else { threads() };
+        if let Some(norm) = &norm {
+            let shares = shares(&lengths, n_threads);
+            team::each(shares.len(), &|k| layer.normed_rows::<V>(&weights, norm, shares[k].clone()));
+        } else if sharing != Sharing::Batch {
             layer.by_units::<V>(&weights);
         } else {
-            let n_threads = if sizes.products() < SHARED_FROM { 1 } else { threads() };
             let shares = shares(&lengths, n_threads);
             team::each(shares.len(), &|k| layer.rows::<V>(&weights, shares[k].clone()));
         }
@@ -179,7 +190,7 @@ impl<T: Dispatch> Layer<'_, T> {
         let mut hidden = state(self.inputs.hidden);
         let mut cells = self.inputs.cell.map_or(Vec::new(), state);
         let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
-        let keep_gates = self.keep && cell.gates() > 1;
+        let keep_gates = self.keep && self.inputs.keeps_gates(cell);
         let chunk = chunk(n, n_steps);
         let mut gates = Buffer::new(if keep_gates { 0 } else { chunk * n * width });
         let gates = gates.shared();
@@ -202,7 +213,7 @@ impl<T: Dispatch> Layer<'_, T> {
             for s in first..last {
                 let t = self.sizes.step(s);
                 for b in own.clone().filter(|&b| t < self.lengths[b]) {
-                    a.push(part(self.inputs.input, (t * batch + b) * d_input, d_input));
+                    a.push(self.inputs.input.at(t, b, d_input));
                     c.push(gates_of(s, b));
                 }
             }
@@ -239,6 +250,7 @@ impl<T: Dispatch> Layer<'_, T> {
                             ptr::null_mut()
                         },
                         output,
+                        keep: self.inputs.keep(t * batch + b),
                     };
                     a.push(row.before);
                     c.push(row.gates);
@@ -268,6 +280,12 @@ impl<T: Dispatch> Layer<'_, T> {
                 }
             }
         }
+        self.final_states(hidden, cells, own);
+    }
+
+    /// Writes down the states after the last step.
+    pub(super) fn final_states(&self, hidden: Shared<T>, cells: Shared<T>, own: Range<usize>) {
+        let Sizes { cell, n_steps, batch, d_hidden, padded, .. } = self.sizes;
         for (k, b) in own.enumerate() {
             for (state, row) in [hidden, cells].into_iter().zip(n_steps..n_steps + cell.state_rows()) {
                 let to = self.packed.at((row * batch + b) * d_hidden, d_hidden);

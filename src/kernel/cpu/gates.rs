@@ -4,7 +4,7 @@
 //! kept past H is not read: where an input is infinite it is not a number.
 
 use super::isa::Loop;
-use super::simd::{Float, Vector, sigmoid, sigmoid_slope, tanh, tanh_slope};
+use super::simd::{Float, Vector, constant, sigmoid, sigmoid_slope, tanh, tanh_slope};
 
 /// What a pass computes. The GRU that resets before its product needs two passes, with the product
 /// between them.
@@ -36,7 +36,7 @@ pub struct Forward<'a, T> {
 /// One sequence's step: padded rows but for `output`.
 #[derive(Clone, Copy)]
 pub struct ForwardRow<T> {
-    /// `[G, H]`: sums in, gates out.
+    /// `[G, H]`: sums in, gates out. An RNN with zoneout: what the cell made of the state.
     pub gates: *mut T,
     /// `[H]`: `U_n h + d_n` in (reset after), `r h` out (reset before).
     pub recurrent: *mut T,
@@ -50,6 +50,8 @@ pub struct ForwardRow<T> {
     pub kept_cell: *mut T,
     /// `[H]`, not padded: the hidden state after.
     pub output: *mut T,
+    /// `[H]`, not padded, or null: zoneout's shares of the hidden and of the cell state before.
+    pub keep: [*const T; 2],
 }
 
 impl<T: Float> Loop<T> for Forward<'_, T> {
@@ -66,12 +68,16 @@ unsafe fn forward<V: Vector>(p: &Forward<V::T>) {
         while j < p.to {
             unsafe {
                 match p.pass {
-                    Pass::RnnTanh => {
-                        finish::<V>(p, row, j, tanh(V::load(row.gates.add(j))));
-                    }
-                    Pass::RnnRelu => {
+                    Pass::RnnTanh | Pass::RnnRelu => {
                         let sum = V::load(row.gates.add(j));
-                        finish::<V>(p, row, j, sum.max(V::splat(V::T::ZERO)));
+                        let new = match p.pass {
+                            Pass::RnnTanh => tanh(sum),
+                            _ => sum.max(V::splat(V::T::ZERO)),
+                        };
+                        if !row.keep[0].is_null() {
+                            new.store(row.gates.add(j));
+                        }
+                        finish::<V>(p, row, j, new);
                     }
                     Pass::Lstm => lstm::<V>(p, row, j),
                     Pass::GruAfter => {
@@ -118,9 +124,10 @@ unsafe fn lstm<V: Vector>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize) {
         let output = sigmoid(V::load(o));
         output.store(o);
         let cell = forget.mul_add(V::load(row.cell.add(j)), input.mul(update));
-        cell.store(row.cell.add(j));
+        let after = blend(row.keep[1], row.cell, j, p.d_hidden - j, cell);
+        after.store(row.cell.add(j));
         if !row.kept_cell.is_null() {
-            cell.store(row.kept_cell.add(j));
+            after.store(row.kept_cell.add(j));
         }
         finish(p, row, j, output.mul(tanh(cell)));
     }
@@ -138,8 +145,21 @@ unsafe fn mix<V: Vector>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, up
 #[inline(always)]
 unsafe fn finish<V: Vector>(p: &Forward<V::T>, row: &ForwardRow<V::T>, j: usize, hidden: V) {
     unsafe {
+        let hidden = blend(row.keep[0], row.before, j, p.d_hidden - j, hidden);
         hidden.store(row.hidden.add(j));
         store(hidden, row.output.add(j), p.d_hidden - j);
+    }
+}
+
+/// Zoneout: a new state, with what is kept of the one before.
+#[inline(always)]
+pub unsafe fn blend<V: Vector>(keep: *const V::T, before: *const V::T, j: usize, part: usize, new: V) -> V {
+    if keep.is_null() {
+        return new;
+    }
+    unsafe {
+        let keep = load::<V>(keep.add(j), part);
+        keep.mul_add(V::load(before.add(j)), constant::<V>(1.0).sub(keep).mul(new))
     }
 }
 
@@ -166,7 +186,7 @@ pub struct BackwardRow<T> {
     pub recurrent: *mut T,
     /// `[H]`, reset before: the gradient of `r h`.
     pub reset_grad: *mut T,
-    /// `[H]`, not padded: the hidden state before the step, for an RNN the one after.
+    /// `[H]`, not padded: the hidden state before the step, for an RNN what the cell made of it.
     pub hidden: *const T,
     /// `[H]`: the cell state after the step.
     pub cell: *const T,
@@ -175,10 +195,12 @@ pub struct BackwardRow<T> {
     /// `[H]`, not padded: the gradient of the step's output.
     pub output_grad: *const T,
     /// `[H]`: the gradient of the state after in; what does not go through the recurrent product
-    /// of the state before out.
+    /// of the state before out. RNN and LSTM: with zoneout only.
     pub hidden_grad: *mut T,
     /// `[H]`: the gradient of the cell state after in, before out.
     pub cell_grad: *mut T,
+    /// As in [`ForwardRow`].
+    pub keep: [*const T; 2],
 }
 
 impl<T: Float> Loop<T> for Backward<'_, T> {
@@ -200,8 +222,11 @@ unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
                 Pass::RnnTanh | Pass::RnnRelu => {
                     let mut sum = V::splat(V::T::ZERO);
                     for row in p.rows {
-                        let grad = total::<V>(row, j, part);
+                        let (grad, kept) = split(row.keep[0], j, part, total::<V>(row, j, part));
                         let hidden = load::<V>(row.hidden.add(j), part);
+                        if !row.keep[0].is_null() {
+                            kept.store(row.hidden_grad.add(j));
+                        }
                         let grad = match p.pass {
                             Pass::RnnTanh => grad.mul(tanh_slope(hidden)),
                             _ => grad.or_where_not_positive(hidden, V::splat(V::T::ZERO)),
@@ -215,9 +240,18 @@ unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
                     let mut sums = [V::splat(V::T::ZERO); 4];
                     for row in p.rows {
                         let [i, f, g, o] = [0, 1, 2, 3].map(|k| load::<V>(gate(row, k), part));
-                        let grad = total::<V>(row, j, part);
-                        let squashed = tanh(load::<V>(row.cell.add(j), part));
-                        let cell = grad.mul(o).mul_add(tanh_slope(squashed), V::load(row.cell_grad.add(j)));
+                        let (grad, kept) = split(row.keep[0], j, part, total::<V>(row, j, part));
+                        if !row.keep[0].is_null() {
+                            kept.store(row.hidden_grad.add(j));
+                        }
+                        let (later, kept) = split(row.keep[1], j, part, V::load(row.cell_grad.add(j)));
+                        let squashed = if row.keep[1].is_null() {
+                            tanh(load::<V>(row.cell.add(j), part))
+                        } else {
+                            // What stands there has something of the state before.
+                            tanh(f.mul_add(load::<V>(row.cell_before.add(j), part), i.mul(g)))
+                        };
+                        let cell = grad.mul(o).mul_add(tanh_slope(squashed), later);
                         let grads = [
                             cell.mul(g).mul(sigmoid_slope(i)),
                             cell.mul(load::<V>(row.cell_before.add(j), part)).mul(sigmoid_slope(f)),
@@ -228,7 +262,7 @@ unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
                             grad.store(gate(row, k));
                             sums[k] = sums[k].add(grad);
                         }
-                        cell.mul(f).store(row.cell_grad.add(j));
+                        cell.mul_add(f, kept).store(row.cell_grad.add(j));
                     }
                     for (k, sum) in sums.into_iter().enumerate() {
                         add_to(p.bias.add(k * p.padded + j), sum);
@@ -238,14 +272,14 @@ unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
                     let mut sums = [V::splat(V::T::ZERO); 4];
                     for row in p.rows {
                         let [r, z, n] = [0, 1, 2].map(|k| load::<V>(gate(row, k), part));
-                        let grad = total::<V>(row, j, part);
+                        let (grad, kept) = split(row.keep[0], j, part, total::<V>(row, j, part));
                         let update =
                             grad.mul(load::<V>(row.hidden.add(j), part).sub(n)).mul(sigmoid_slope(z));
                         let new = grad.mul(one.sub(z)).mul(tanh_slope(n));
                         let reset = new.mul(load::<V>(row.recurrent.add(j), part)).mul(sigmoid_slope(r));
                         let recurrent = new.mul(r);
                         recurrent.store(row.recurrent.add(j));
-                        grad.mul(z).store(row.hidden_grad.add(j));
+                        grad.mul_add(z, kept).store(row.hidden_grad.add(j));
                         let grads = [reset, update, new];
                         for (k, grad) in grads.into_iter().enumerate() {
                             grad.store(gate(row, k));
@@ -263,13 +297,13 @@ unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
                     let mut sums = [V::splat(V::T::ZERO); 2];
                     for row in p.rows {
                         let [z, n] = [1, 2].map(|k| load::<V>(gate(row, k), part));
-                        let grad = total::<V>(row, j, part);
+                        let (grad, kept) = split(row.keep[0], j, part, total::<V>(row, j, part));
                         let update =
                             grad.mul(load::<V>(row.hidden.add(j), part).sub(n)).mul(sigmoid_slope(z));
                         let new = grad.mul(one.sub(z)).mul(tanh_slope(n));
                         update.store(gate(row, 1));
                         new.store(gate(row, 2));
-                        grad.mul(z).store(row.hidden_grad.add(j));
+                        grad.mul_add(z, kept).store(row.hidden_grad.add(j));
                         sums = [sums[0].add(update), sums[1].add(new)];
                     }
                     add_to(p.bias.add(p.padded + j), sums[0]);
@@ -298,22 +332,34 @@ unsafe fn backward<V: Vector>(p: &Backward<V::T>) {
 
 /// The gradient of the hidden state after a step: from the step after it, and from its output.
 #[inline(always)]
-unsafe fn total<V: Vector>(row: &BackwardRow<V::T>, j: usize, part: usize) -> V {
+pub unsafe fn total<V: Vector>(row: &BackwardRow<V::T>, j: usize, part: usize) -> V {
     unsafe { V::load(row.hidden_grad.add(j)).add(load(row.output_grad.add(j), part)) }
 }
 
+/// A state's gradient: the new state's part, and that of the one before which is kept.
 #[inline(always)]
-unsafe fn add_to<V: Vector>(at: *mut V::T, sum: V) {
+pub unsafe fn split<V: Vector>(keep: *const V::T, j: usize, part: usize, grad: V) -> (V, V) {
+    unsafe {
+        if keep.is_null() {
+            return (grad, V::splat(V::T::ZERO));
+        }
+        let kept = load::<V>(keep.add(j), part).mul(grad);
+        (grad.sub(kept), kept)
+    }
+}
+
+#[inline(always)]
+pub unsafe fn add_to<V: Vector>(at: *mut V::T, sum: V) {
     unsafe { V::load(at).add(sum).store(at) }
 }
 
 /// A vector, of which `left` values are there.
 #[inline(always)]
-unsafe fn load<V: Vector>(p: *const V::T, left: usize) -> V {
+pub unsafe fn load<V: Vector>(p: *const V::T, left: usize) -> V {
     unsafe { if left >= V::LANES { V::load(p) } else { V::load_part(p, left) } }
 }
 
 #[inline(always)]
-unsafe fn store<V: Vector>(v: V, p: *mut V::T, left: usize) {
+pub unsafe fn store<V: Vector>(v: V, p: *mut V::T, left: usize) {
     unsafe { if left >= V::LANES { v.store(p) } else { v.store_part(p, left) } }
 }

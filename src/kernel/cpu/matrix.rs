@@ -36,6 +36,14 @@ impl<'a, T> Matrix<'a, T> {
         Self { values: self.values, size: [n, m], strides: [column, row] }
     }
 
+    /// Some of its columns.
+    pub fn columns(self, columns: std::ops::Range<usize>) -> Self {
+        let Self { values, size: [m, n], strides } = self;
+        assert!(columns.end <= n, "{columns:?} of {n} columns");
+        let values = &values[(columns.start * strides[1]).min(values.len())..];
+        Self { values, size: [m, columns.len()], strides }
+    }
+
     /// From a row and column on, for `gemm`.
     fn at(&self, row: usize, column: usize) -> (*const T, [isize; 2]) {
         let from = row * self.strides[0] + column * self.strides[1];

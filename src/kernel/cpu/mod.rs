@@ -6,14 +6,25 @@
 //! * Each thread has batch rows of its own for the whole time loop: nobody waits for anybody.
 //!   Few sequences with many weights share out the
 //!   hidden units instead ([`units`]).
+//! * Layer norm stands between products and gates in steps of its own ([`normed`]); zoneout is a
+//!   part of the gates.
 //! * Beside the recurrence: products of whole matrices ([`matrix`]), cross entropy ([`classes`]) and
 //!   what an optimizer does to every weight ([`update`]).
 //! * AVX-512, AVX2 or portable vectors are picked at run time ([`isa`]).
 //!
 //! # What is kept for the gradient
-//! LSTM: gates and cell states, `5·H` a step and sequence; GRU: gates (3·H) and, reset after, the
-//! recurrent part of n (H); RNN: nothing but the output. H counts in whole vectors. The gates'
-//! gradients overwrite the gates.
+//! Values of each step and sequence, H counted in whole vectors:
+//!
+//! | cell | kept | values |
+//! |---|---|--:|
+//! | LSTM | gates i, f, g, o; cell state | 5·H |
+//! | GRU, reset after | gates r, z, n; `U_n h + d_n` | 4·H |
+//! | GRU, reset before | gates r, z, n | 3·H |
+//! | RNN | nothing; with zoneout what the output would have been | 0; H |
+//!
+//! Beside them the layer's result (H) and its input are held, both shared with the graph that they are
+//! part of. `tanh` of the cell state and `r h` are computed again. Gradients overwrite what was kept; an
+//! RNN's, and `r h`, take H for the time of the backward pass.
 //!
 //! # Safety
 //! [`Inputs::check`], or a function's own, establishes every size once, at the entrance, and
@@ -27,6 +38,7 @@ mod forward;
 mod gates;
 mod isa;
 mod matrix;
+mod normed;
 mod product;
 mod simd;
 mod team;
@@ -35,12 +47,13 @@ mod tests;
 mod units;
 mod update;
 
-pub use backward::backward;
+pub use backward::{Grad, backward};
 pub use buffer::{Buffer, Change};
 pub use classes::{Norm, Targets, cross_entropy, cross_entropy_gradient};
 pub use forward::{Kept, forward};
 pub use isa::Dispatch;
 pub use matrix::{Matrix, column_sums, product};
+pub use normed::Gains;
 pub use simd::Float;
 pub use team::Crew;
 pub use update::{adam, scale, sum_of_squares};
@@ -49,7 +62,44 @@ use super::{Cell, Sequence, threads};
 use isa::Isa;
 use simd::Vector;
 
-/// What a layer reads in one direction, in row-major order.
+/// Rows of values that lie together: one for each step and sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, T> {
+    pub values: &'a [T],
+    /// From step to step and from sequence to sequence: 0 where all have the same.
+    pub strides: [usize; 2],
+}
+
+impl<'a, T: Float> Rows<'a, T> {
+    fn check(&self, [n_steps, batch, d]: [usize; 3], what: &str) {
+        let [step, sequence] = self.strides;
+        let end = ((n_steps - 1).checked_mul(step))
+            .and_then(|at| at.checked_add((batch - 1).checked_mul(sequence)?))
+            .and_then(|at| at.checked_add(d));
+        assert!(end.is_some_and(|end| end <= self.values.len()), "{what} of {n_steps}, {batch}, {d}");
+    }
+
+    /// The D values of a step and sequence.
+    fn at(&self, t: usize, b: usize, d: usize) -> *const T {
+        buffer::part(self.values, t * self.strides[0] + b * self.strides[1], d)
+    }
+
+    /// All of them, one after the other.
+    fn in_order(&self, [n_steps, batch, d]: [usize; 3]) -> std::borrow::Cow<'a, [T]> {
+        if self.strides == [batch * d, d] {
+            return self.values.into();
+        }
+        let mut all = Vec::with_capacity(n_steps * batch * d);
+        for t in 0..n_steps {
+            for b in 0..batch {
+                all.extend_from_slice(&self.values[t * self.strides[0] + b * self.strides[1]..][..d]);
+            }
+        }
+        all.into()
+    }
+}
+
+/// What a layer reads in one direction, in row-major order but for the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a, T> {
     /// T
@@ -61,7 +111,7 @@ pub struct Inputs<'a, T> {
     /// H
     pub d_hidden: usize,
     /// `[T, B, D]`
-    pub input: &'a [T],
+    pub input: Rows<'a, T>,
     /// `[B, H]`
     pub hidden: &'a [T],
     /// `[B, H]`: LSTM only.
@@ -74,15 +124,35 @@ pub struct Inputs<'a, T> {
     pub bias_ih: Option<&'a [T]>,
     /// `[G·H]`
     pub bias_hh: Option<&'a [T]>,
+    /// Layer norm.
+    pub norm: Option<Gains<'a, T>>,
+    /// Zoneout's shares of the hidden state and of an LSTM's cell state that are kept: `[T, B, H]`, or
+    /// `[H]` if they are the same at every step.
+    pub zoneout: [Option<&'a [T]>; 2],
 }
 
-impl<T> Inputs<'_, T> {
+impl<T: Float> Inputs<'_, T> {
+    /// Whether a gradient needs what stands in the gates' place.
+    fn keeps_gates(&self, cell: Cell) -> bool {
+        cell.gates() > 1 || self.zoneout[0].is_some()
+    }
+
+    /// Zoneout's shares of the hidden and of the cell state for one of the T·B rows; null where there
+    /// are none.
+    fn keep(&self, row: usize) -> [*const T; 2] {
+        self.zoneout.map(|shares| match shares {
+            None => std::ptr::null(),
+            Some(shares) if shares.len() == self.d_hidden => shares.as_ptr(),
+            Some(shares) => buffer::part(shares, row * self.d_hidden, self.d_hidden),
+        })
+    }
+
     /// Everything that the code below relies on.
     fn check(&self, sequence: &Sequence) {
         let Self { n_steps, batch, d_input, d_hidden, .. } = *self;
         assert!(n_steps > 0 && batch > 0 && d_input > 0 && d_hidden > 0, "a recurrence has no zero size");
         let rows = sequence.cell.gates() * d_hidden;
-        assert_eq!(self.input.len(), n_steps * batch * d_input, "input [T, B, D]");
+        self.input.check([n_steps, batch, d_input], "input [T, B, D]");
         assert_eq!(self.hidden.len(), batch * d_hidden, "hidden state [B, H]");
         assert_eq!(self.cell.is_some(), sequence.cell.has_cell_state(), "a cell state is an LSTM's");
         assert!(self.cell.is_none_or(|cell| cell.len() == batch * d_hidden), "cell state [B, H]");
@@ -90,6 +160,18 @@ impl<T> Inputs<'_, T> {
         assert_eq!(self.weight_hh.len(), rows * d_hidden, "recurrent weights [G·H, H]");
         for bias in [self.bias_ih, self.bias_hh].into_iter().flatten() {
             assert_eq!(bias.len(), rows, "biases [G·H]");
+        }
+        if let Some(Gains { input, recurrent, cell, cell_bias }) = self.norm {
+            assert_eq!([input.len(), recurrent.len()], [rows; 2], "gains [G·H]");
+            assert_eq!(cell.is_some(), sequence.cell.has_cell_state(), "a cell state's gain is an LSTM's");
+            assert!(
+                [cell, cell_bias].into_iter().flatten().all(|v| v.len() == d_hidden),
+                "a cell state's [H]"
+            );
+        }
+        for shares in self.zoneout.into_iter().flatten() {
+            let all = n_steps * batch * d_hidden;
+            assert!([all, d_hidden].contains(&shares.len()), "zoneout's shares [T, B, H], or [H]");
         }
         if let Some(lengths) = &sequence.lengths {
             assert_eq!(lengths.len(), batch, "lengths [B]");
@@ -190,7 +272,7 @@ const PACK_ROWS: usize = 12;
 /// Products below which threads cost more than they save.
 const SHARED_FROM: usize = if cfg!(test) { 500 } else { 100_000 };
 /// Rows a thread below which a step waits for its weights, where they do not fit a core's cache.
-const FEW_ROWS: usize = 20;
+const FEW_ROWS: usize = 8;
 /// Bytes of recurrent weights that do.
 const CACHED: usize = 1_500_000;
 
@@ -212,7 +294,7 @@ impl Sharing {
     }
 }
 
-fn lengths_of<T>(sequence: &Sequence, inputs: &Inputs<T>) -> Vec<usize> {
+fn lengths_of<T: Float>(sequence: &Sequence, inputs: &Inputs<T>) -> Vec<usize> {
     sequence.lengths.clone().unwrap_or_else(|| vec![inputs.n_steps; inputs.batch])
 }
 

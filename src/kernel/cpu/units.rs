@@ -42,7 +42,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
         hidden.resize(2 * batch * padded, T::ZERO);
         let mut cells = inputs.cell.map_or(Vec::new(), |cell| padded_rows(cell, batch, d_hidden, padded));
         let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
-        let own_gates = !self.keep || cell.gates() == 1;
+        let own_gates = !(self.keep && inputs.keeps_gates(cell));
         // Units past H take part in the gates: they start as zeros.
         let chunk = chunk(batch, n_steps);
         let mut gates = vec![T::ZERO; if own_gates { chunk * batch * width } else { 0 }];
@@ -100,8 +100,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                     c.clear();
                     for s in s..(s + chunk).min(n_steps) {
                         for b in 0..batch {
-                            let row = self.sizes.step(s) * batch + b;
-                            a.push(part(inputs.input, row * d_input, d_input));
+                            a.push(inputs.input.at(self.sizes.step(s), b, d_input));
                             c.push(gates_of(s, b));
                         }
                     }
@@ -162,6 +161,7 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                             ptr::null_mut()
                         },
                         output,
+                        keep: inputs.keep(t * batch + b),
                     });
                     a.push(state.cast_const());
                 }
@@ -217,12 +217,14 @@ impl<T: Dispatch> backward::Layer<'_, T> {
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = self.sizes;
         let width = self.sizes.gates();
         let lstm = cell == Cell::Lstm;
-        let state = |step: usize| {
-            let from = step * batch * d_hidden;
-            padded_rows(&self.grad[from..from + batch * d_hidden], batch, d_hidden, padded)
+        let state = |grad: Option<&[T]>| {
+            grad.map_or_else(
+                || vec![T::ZERO; batch * padded],
+                |grad| padded_rows(grad, batch, d_hidden, padded),
+            )
         };
-        let mut hidden = state(n_steps);
-        let mut cells = if lstm { state(n_steps + 1) } else { Vec::new() };
+        let mut hidden = state(self.grad.hidden);
+        let mut cells = if lstm { state(self.grad.cell) } else { Vec::new() };
         let (hidden, cells) = (Shared::of(&mut hidden), Shared::of(&mut cells));
         let mut bias = vec![T::ZERO; width + padded];
         let bias_at = Shared::of(&mut bias);
@@ -328,7 +330,7 @@ impl<T: Dispatch> backward::Layer<'_, T> {
                             _ => Pass::Lstm,
                         });
                         barrier.wait();
-                        product(&a, &c, 0, false);
+                        product(&a, &c, 0, self.inputs.zoneout[0].is_some());
                     }
                 }
             }

@@ -14,7 +14,7 @@ mod forward;
 mod product;
 
 use super::{
-    Cell, Gradients, Operands, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
+    Cell, Gradients, Operands, Options, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
 };
 use crate::config::Kernel;
 use burn::tensor::backend::Backend;
@@ -37,9 +37,9 @@ const TICKS: usize = 256;
 impl<R: CubeRuntime, F: FloatElement, I: IntElement, BT: BoolElement> RecurrentBackend
     for CubeBackend<R, F, I, BT>
 {
-    fn fused(_: Cell) -> Result<(), String> {
+    fn fused(_: Cell, options: Options) -> Result<(), String> {
         match <F as Element>::dtype() {
-            DType::F32 => Ok(()),
+            DType::F32 => options.none(),
             other => Err(format!("the kernels compute in f32, this backend in {}", other.name())),
         }
     }
@@ -98,18 +98,10 @@ struct Plan<'a, R: CubeRuntime> {
 impl<'a, R: CubeRuntime> Plan<'a, R> {
     /// `None` where it is to be composed: as asked, or for the type, size or device.
     fn new<B: Backend<Device = R::Device>>(sequence: &'a Sequence, operands: &Operands<B>) -> Option<Self> {
-        let Operands { input, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh } = operands;
-        let [n_steps, batch, d_input] = input.dims();
+        check(sequence, operands);
+        let Operands { input, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh, .. } = operands;
+        let [n_steps, batch, _] = input.dims();
         let [width, d_hidden] = weight_hh.dims();
-        // What the kernels' indices rely on.
-        assert_eq!(width, sequence.cell.gates() * d_hidden, "recurrent weights are [G·H, H]");
-        assert_eq!(weight_ih.dims(), [width, d_input], "input weights are [G·H, D]");
-        assert_eq!(hidden.dims(), [batch, d_hidden], "the hidden state is [B, H]");
-        assert_eq!(cell.is_some(), sequence.cell.has_cell_state(), "only an LSTM has a cell state");
-        assert!(cell.iter().all(|cell| cell.dims() == [batch, d_hidden]), "the cell state is [B, H]");
-        assert!([bias_ih, bias_hh].into_iter().flatten().all(|b| b.dims() == [width]), "biases are [G·H]");
-        assert!(sequence.lengths.iter().all(|lengths| lengths.len() == batch), "there are B lengths");
-
         let dtypes = [input.dtype(), hidden.dtype(), weight_ih.dtype(), weight_hh.dtype()];
         let optional =
             cell.iter().map(Tensor::dtype).chain([bias_ih, bias_hh].into_iter().flatten().map(Tensor::dtype));
@@ -121,6 +113,7 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
         let gates = if sequence.cell == Cell::GruBefore { 2 } else { sequence.cell.gates() };
         let [forward, backward] = [gates, 1].map(|gates| Tile::new(gates, rows));
         let fits = sequence.kernel != Kernel::Reference
+            && operands.options().none().is_ok()
             && dtypes.into_iter().chain(optional).all(|dtype| dtype == DType::F32)
             && n_steps * batch * d_hidden > 0
             && (n_steps + 2).checked_mul(batch * width).is_some_and(|n| u32::try_from(n).is_ok())
@@ -155,7 +148,7 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
         let ticks = if one_group { TICKS } else { 1 };
         for from in (0..n_ticks).step_by(ticks) {
             #[cfg(test)]
-            tests::LAUNCHES.set(tests::LAUNCHES.get() + 1);
+            tests::count_launch();
             let to = n_ticks.min(from + ticks);
             launch(from, to, count.clone(), CubeDim::new_2d(UNITS as u32, SLICES as u32));
         }
@@ -173,7 +166,8 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
     }
 
     fn forward<B: CubeBased<R>>(&self, operands: Operands<B>) -> (Tensor<B, 3>, Kept<R>) {
-        let Operands { input, hidden, cell: cell_state, weight_ih, weight_hh, bias_ih, bias_hh } = operands;
+        let Operands { input, hidden, cell: cell_state, weight_ih, weight_hh, bias_ih, bias_hh, .. } =
+            operands;
         let Self { n_steps, batch, d_hidden, .. } = *self;
         let [_, _, d_input] = input.dims();
         let cell = self.sequence.cell;
@@ -302,6 +296,7 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
                 weight_hh,
                 bias_ih: bias_ih.and(sum_x),
                 bias_hh: sum_h,
+                norm: None,
             }
         });
         Gradients {
@@ -311,6 +306,20 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
             cell: cell.has_cell_state().then(|| tensor::<R, B, 3>(d_cell).squeeze_dim(0)),
         }
     }
+}
+
+/// What the kernels' indices rely on.
+pub(super) fn check<B: Backend>(sequence: &Sequence, operands: &Operands<B>) {
+    let Operands { input, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh, .. } = operands;
+    let [_, batch, d_input] = input.dims();
+    let [width, d_hidden] = weight_hh.dims();
+    assert_eq!(width, sequence.cell.gates() * d_hidden, "recurrent weights are [G·H, H]");
+    assert_eq!(weight_ih.dims(), [width, d_input], "input weights are [G·H, D]");
+    assert_eq!(hidden.dims(), [batch, d_hidden], "the hidden state is [B, H]");
+    assert_eq!(cell.is_some(), sequence.cell.has_cell_state(), "only an LSTM has a cell state");
+    assert!(cell.iter().all(|cell| cell.dims() == [batch, d_hidden]), "the cell state is [B, H]");
+    assert!([bias_ih, bias_hh].into_iter().flatten().all(|b| b.dims() == [width]), "biases are [G·H]");
+    assert!(sequence.lengths.iter().all(|lengths| lengths.len() == batch), "there are B lengths");
 }
 
 /// A backend whose tensors are CubeCL's.
@@ -333,22 +342,57 @@ fn tensor<R: CubeRuntime, B: CubeBased<R>, const D: usize>(raw: CubeTensor<R>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{BackendKind, Task, TrainBackend, devices};
+    use crate::backend::{BackendKind, PlainWgpu, Task, TrainBackend, devices};
+    use burn::backend::Autodiff;
     use burn::tensor::TensorData;
-    use std::cell::Cell as Counter;
+    use burn_fusion::Fusion;
+    use burn_fusion::stream::StreamId;
+    use std::any::Any;
+    use std::collections::BTreeMap;
+    use std::marker::PhantomData;
+    use std::sync::Mutex;
+    use std::thread;
 
-    thread_local! {
-        /// Launches by this thread's recurrences.
-        pub(super) static LAUNCHES: Counter<usize> = const { Counter::new(0) };
+    /// By the stream that asked for them: fusion launches on a thread of its own.
+    static LAUNCHES: Mutex<BTreeMap<StreamId, usize>> = Mutex::new(BTreeMap::new());
+
+    pub(super) fn count_launch() {
+        *LAUNCHES.lock().unwrap().entry(StreamId::current()).or_default() += 1;
+    }
+
+    /// Launches for this thread's recurrences since it last asked.
+    fn launches<B: Backend>(device: &B::Device) -> usize {
+        B::sync(device).unwrap();
+        LAUNCHES.lock().unwrap().remove(&StreamId::current()).unwrap_or(0)
     }
 
     const CELLS: [Cell; 5] = [Cell::RnnTanh, Cell::RnnRelu, Cell::Lstm, Cell::GruAfter, Cell::GruBefore];
 
-    fn on_wgpu(task: impl Task<Output = ()>) {
-        match devices().into_iter().find(|device| device.backend == BackendKind::Wgpu) {
-            Some(device) => device.run(task),
-            None => eprintln!("wgpu has no device here"),
+    /// Runs a task on `B`, whatever the program itself does with the device.
+    struct On<B, T>(T, PhantomData<B>);
+
+    impl<I: RecurrentBackend, T: Task> Task for On<I, T>
+    where
+        Autodiff<I>: TrainBackend,
+    {
+        type Output = T::Output;
+
+        fn run<B: TrainBackend>(self, device: B::Device) -> T::Output {
+            let device = (&device as &dyn Any).downcast_ref().cloned();
+            self.0.run::<Autodiff<I>>(device.expect("a device of wgpu's"))
         }
+    }
+
+    /// `None` where wgpu has no device.
+    fn on<B: RecurrentBackend, T: Task>(task: T) -> Option<T::Output>
+    where
+        Autodiff<B>: TrainBackend,
+    {
+        let device = devices().into_iter().find(|device| device.backend == BackendKind::Wgpu);
+        if device.is_none() {
+            eprintln!("wgpu has no device here");
+        }
+        device.map(|device| device.run(On(task, PhantomData::<B>)))
     }
 
     /// Values in -scale to scale that are the same for a shape.
@@ -373,6 +417,8 @@ mod tests {
             weight_hh: leaf([rows, d_hidden], scale, device),
             bias_ih: Some(leaf([rows], 0.3, device)),
             bias_hh: Some(leaf([rows], 0.2, device)),
+            norm: None,
+            zoneout: None,
         }
     }
 
@@ -387,11 +433,11 @@ mod tests {
                 for d_hidden in [8, ONE_GROUP + 1] {
                     let operands = operands::<B>(cell, [n_steps, 3, d_hidden], &device);
                     let sequence = Sequence { cell, reverse: false, lengths: None, kernel: Kernel::Auto };
-                    LAUNCHES.set(0);
+                    launches::<B>(&device);
                     let packed = B::recurrent(&sequence, operands);
-                    let forward = LAUNCHES.replace(0);
+                    let forward = launches::<B>(&device);
                     packed.sum().backward();
-                    let backward = LAUNCHES.get();
+                    let backward = launches::<B>(&device);
                     let what = format!("{cell:?}, H {d_hidden}: {forward} and {backward} launches");
                     assert!((1..=2 * n_steps).contains(&forward), "{what}");
                     assert!((1..=3 * n_steps).contains(&backward), "{what}");
@@ -404,55 +450,110 @@ mod tests {
 
     #[test]
     fn a_time_step_takes_few_launches() {
-        on_wgpu(Launches);
+        on::<PlainWgpu, _>(Launches);
     }
 
-    struct Agrees;
+    #[test]
+    fn a_time_step_takes_few_launches_under_fusion() {
+        on::<Fusion<PlainWgpu>, _>(Launches);
+    }
 
-    impl Task for Agrees {
-        type Output = ();
+    /// The result and all gradients of many workgroups, and of one group over several launches, in
+    /// both directions, and where not everything is there or asked for.
+    #[derive(Clone, Copy)]
+    struct Run(Kernel);
 
-        /// Many workgroups, and one group over several launches, in both directions.
-        fn run<B: TrainBackend>(self, device: B::Device) {
+    impl Task for Run {
+        type Output = Vec<(String, TensorData)>;
+
+        fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
+            let Self(kernel) = self;
+            let mut outputs = Vec::new();
             for cell in CELLS {
-                let mut sizes = vec![(true, [3, 5, ONE_GROUP + 1]), (false, [2, 1, ONE_GROUP + UNITS])];
+                let mut cases = vec![
+                    (true, [3, 5, ONE_GROUP + 1], true),
+                    (false, [2, 1, ONE_GROUP + UNITS], true),
+                    (false, [3, 2, 5], false),
+                ];
                 // Long enough for two launches.
-                sizes.extend((cell == Cell::GruBefore).then_some((true, [TICKS / 2 + 1, 2, 4])));
-                for (reverse, size) in sizes {
-                    let run = |kernel| {
-                        let lengths = (0..size[1]).map(|b| size[0] - b % size[0]).collect();
-                        let operands = operands::<B>(cell, size, &device);
-                        let sequence = Sequence { cell, reverse, lengths: Some(lengths), kernel };
-                        let packed = B::recurrent(&sequence, operands.clone());
-                        let seed = leaf::<B, 3>(packed.dims(), 1.0, &device).detach();
-                        let grads = (packed.clone() * seed).sum().backward();
-                        let mut parts = vec![packed.into_data()];
-                        parts.push(operands.input.grad(&grads).unwrap().into_data());
-                        let matrices = [&operands.hidden, &operands.weight_ih, &operands.weight_hh];
-                        for matrix in matrices.into_iter().chain(&operands.cell) {
-                            parts.push(matrix.grad(&grads).unwrap().into_data());
-                        }
-                        for bias in operands.bias_ih.iter().chain(&operands.bias_hh) {
-                            parts.push(bias.grad(&grads).unwrap().into_data());
-                        }
-                        parts
-                    };
-                    for (k, (fused, reference)) in
-                        run(Kernel::Fused).iter().zip(run(Kernel::Reference)).enumerate()
-                    {
-                        let (fused, reference) = (fused.iter::<f32>(), reference.iter::<f32>());
-                        for (got, expected) in fused.zip(reference) {
-                            let close = (got - expected).abs() <= 1e-5 + 1e-4 * expected.abs();
-                            assert!(close, "{cell:?}, {size:?}, part {k}: {got}, expected {expected}");
-                        }
+                cases.extend((cell == Cell::GruBefore).then_some((true, [TICKS / 2 + 1, 2, 4], true)));
+                for (reverse, size, whole) in cases {
+                    let mut operands = operands::<B>(cell, size, &device);
+                    if !whole {
+                        operands.input = operands.input.set_require_grad(false);
+                        operands.bias_hh = None;
                     }
+                    let lengths = whole.then(|| (0..size[1]).map(|b| size[0] - b % size[0]).collect());
+                    let sequence = Sequence { cell, reverse, lengths, kernel };
+                    let packed = B::recurrent(&sequence, operands.clone());
+                    let seed = leaf::<B, 3>(packed.dims(), 1.0, &device).detach();
+                    let grads = (packed.clone() * seed).sum().backward();
+                    let parts = [
+                        Some(packed.into_data()),
+                        operands.input.grad(&grads).map(Tensor::into_data),
+                        operands.hidden.grad(&grads).map(Tensor::into_data),
+                        operands.cell.and_then(|cell| cell.grad(&grads)).map(Tensor::into_data),
+                        operands.weight_ih.grad(&grads).map(Tensor::into_data),
+                        operands.weight_hh.grad(&grads).map(Tensor::into_data),
+                        operands.bias_ih.and_then(|bias| bias.grad(&grads)).map(Tensor::into_data),
+                        operands.bias_hh.and_then(|bias| bias.grad(&grads)).map(Tensor::into_data),
+                    ];
+                    let absent = usize::from(!cell.has_cell_state()) + if whole { 0 } else { 2 };
+                    assert_eq!(parts.iter().flatten().count(), parts.len() - absent, "{cell:?}, {size:?}");
+                    outputs.extend(
+                        parts
+                            .into_iter()
+                            .enumerate()
+                            .filter_map(|(k, part)| Some((format!("{cell:?}, {size:?}, part {k}"), part?))),
+                    );
                 }
             }
+            outputs
         }
     }
 
     #[test]
     fn every_way_of_launching_agrees_with_the_composed_body() {
-        on_wgpu(Agrees);
+        let Some(reference) = on::<PlainWgpu, _>(Run(Kernel::Reference)) else { return };
+        for runs in [on::<PlainWgpu, _>(Run(Kernel::Fused)), on::<Fusion<PlainWgpu>, _>(Run(Kernel::Fused))] {
+            let runs = runs.expect("it ran before");
+            assert_eq!(runs.len(), reference.len());
+            for ((what, got), (_, expected)) in runs.iter().zip(&reference) {
+                assert_eq!(got.shape, expected.shape, "{what}");
+                for (got, expected) in got.iter::<f32>().zip(expected.iter::<f32>()) {
+                    let close = (got - expected).abs() <= 1e-5 + 1e-4 * expected.abs();
+                    assert!(close, "{what}: {got}, expected {expected}");
+                }
+            }
+        }
+    }
+
+    /// The gradient on another thread than the result, of which its values do not need to know.
+    struct Elsewhere;
+
+    impl Task for Elsewhere {
+        type Output = [TensorData; 2];
+
+        fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
+            let run = |elsewhere| {
+                let operands = operands::<B>(Cell::Lstm, [4, 2, 3], &device);
+                let sequence =
+                    Sequence { cell: Cell::Lstm, reverse: false, lengths: None, kernel: Kernel::Auto };
+                let packed = B::recurrent(&sequence, operands.clone());
+                let backward = move || packed.sum().backward();
+                let grads = if elsewhere { thread::spawn(backward).join().unwrap() } else { backward() };
+                operands.weight_hh.grad(&grads).unwrap().into_data()
+            };
+            [false, true].map(run)
+        }
+    }
+
+    #[test]
+    fn a_gradient_may_be_asked_for_on_another_thread() {
+        for [here, elsewhere] in
+            [on::<PlainWgpu, _>(Elsewhere), on::<Fusion<PlainWgpu>, _>(Elsewhere)].into_iter().flatten()
+        {
+            assert_eq!(here, elsewhere);
+        }
     }
 }

@@ -59,6 +59,8 @@ impl<B: DenseBackend, C: CheckpointStrategy> DenseBackend for Autodiff<B, C> {
         if !B::FUSED {
             return module::linear(input, weight, bias);
         }
+        // See the recurrent node: what is not held may be cleared away.
+        let held = (input.clone(), weight.clone(), bias.clone());
         // A bias that is absent stands in the graph as a constant.
         let tracked = bias.clone().unwrap_or_else(|| Tensor::zeros([1], &weight.device()));
         let nodes = [primitive(input.clone()).node, primitive(weight.clone()).node, primitive(tracked).node];
@@ -70,6 +72,7 @@ impl<B: DenseBackend, C: CheckpointStrategy> DenseBackend for Autodiff<B, C> {
             }
             OpsKind::UnTracked(prep) => prep.finish(primitive(B::affine(input, weight, bias))),
         };
+        drop(held);
         Tensor::from_primitive(TensorPrimitive::Float(output))
     }
 

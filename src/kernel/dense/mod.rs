@@ -7,11 +7,14 @@
 //!
 //! B batch, T time, D features in, O features out, V classes.
 
+mod adam;
 mod autodiff;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 #[cfg(all(test, feature = "ndarray"))]
 mod tests;
+
+pub use adam::AdamStep;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
@@ -42,26 +45,6 @@ pub struct AffineGradients<B: Backend, const N: usize> {
     pub weight: Option<Tensor<B, 2>>,
     /// `[O]`
     pub bias: Option<Tensor<B, 1>>,
-}
-
-/// The numbers in one step of [Adam](https://arxiv.org/abs/1412.6980), with weight decay of either
-/// kind.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
-    /// What is added to the gradient of each weight's value.
-    pub coupled_decay: f64,
-    /// What is left of each weight before its step.
-    pub keep: f64,
-    /// Of the first moment and of the gradient, in the new first moment.
-    pub first: [f64; 2],
-    /// Of the second moment and of the squared gradient, in the new second moment.
-    pub second: [f64; 2],
-    /// What the first moment is multiplied by: the learning rate and a correction.
-    pub rate: f64,
-    /// What the second moment is multiplied by before the root.
-    pub correction: f64,
-    /// What is added to the root.
-    pub epsilon: f64,
 }
 
 /// A backend with what stands around a recurrence: every one of burn's, with an empty `impl`.

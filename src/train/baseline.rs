@@ -1,0 +1,414 @@
+//! What a model has to beat: scores on the same samples that take no network, only counts over the training split.
+
+use super::criterion::Criterion;
+use super::score::{Score, Tally};
+use crate::config::{Config, TextUnit};
+use crate::data::{InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A trivial way to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Baseline {
+    /// What it does, in words.
+    pub what: String,
+    /// Its scores; a way that has no probabilities has no loss.
+    pub scores: Vec<Score>,
+}
+
+/// Tokens that an n-gram model counts together: of characters and bytes, of words.
+const CHARACTER_GRAM: usize = 8;
+const WORD_GRAM: usize = 3;
+
+/// The scores of the usual trivial answer to `samples`, learned from `train`.
+///
+/// | target | answer |
+/// |---|---|
+/// | a class | the class most frequent in training |
+/// | a class a step | the class that the step's token had most often; of an unknown token the most frequent one |
+/// | the next token of a text | an n-gram model with [Witten and Bell's](https://doi.org/10.1109/18.87000) smoothing |
+/// | values, in a series | the last reading |
+/// | other values | the mean over training |
+///
+/// # Errors
+/// No training samples; a model that writes a sequence of its own.
+pub fn baseline(
+    config: &Config,
+    schema: &Schema,
+    train: &[Sample],
+    samples: &[Sample],
+    split: &str,
+) -> Result<Baseline> {
+    if train.is_empty() {
+        return Err(Error::Input("a baseline counts training samples, and there is none".into()));
+    }
+    let criterion = Criterion::new(config, schema)?;
+    let (what, tally) = match &schema.target {
+        TargetSchema::Features { .. } => values(schema, train, samples),
+        _ if criterion.by_loss => text(config, schema, train, samples),
+        TargetSchema::Tasks { .. } => {
+            let mut tally = Tally { steps: samples.len(), ..Tally::default() };
+            for (k, task) in criterion.tasks.iter().enumerate() {
+                let answers = Answers::of(train, Some(k));
+                tally.tasks.push((task.name.clone(), answers.tally(&task.criterion, samples, Some(k))));
+            }
+            (format!("{MOST_FREQUENT}; {MOST_FREQUENT_OF_TOKEN}"), tally)
+        }
+        TargetSchema::Class { labels } => {
+            let answers = Answers::of(train, None);
+            let label = &labels[answers.most_frequent as usize];
+            (format!("{MOST_FREQUENT}, {label}"), answers.tally(&criterion, samples, None))
+        }
+        TargetSchema::Tokens { .. } => {
+            (MOST_FREQUENT_OF_TOKEN.into(), Answers::of(train, None).tally(&criterion, samples, None))
+        }
+    };
+    // Counts have no loss, and n-grams are only asked for one.
+    let untold = |score: &Score| score.metric.ends_with(if criterion.by_loss { "accuracy" } else { "loss" });
+    Ok(Baseline {
+        what,
+        scores: tally.scores(config, split).into_iter().filter(|score| !untold(score)).collect(),
+    })
+}
+
+const MOST_FREQUENT: &str = "always the class most frequent in training";
+const MOST_FREQUENT_OF_TOKEN: &str = "the class that each token had most often in training";
+
+/// What was most often right in training.
+struct Answers {
+    most_frequent: u32,
+    of_token: HashMap<u32, u32>,
+}
+
+/// The key that was counted most often, the least of those that were as often.
+fn most<K: Copy + Ord + Hash>(counts: &HashMap<K, usize>) -> Option<K> {
+    counts.iter().max_by_key(|&(&key, &n)| (n, std::cmp::Reverse(key))).map(|(&key, _)| key)
+}
+
+impl Answers {
+    fn of(train: &[Sample], task: Option<usize>) -> Self {
+        let mut counts = HashMap::<u32, usize>::new();
+        let mut by_token = HashMap::<u32, HashMap<u32, usize>>::new();
+        for sample in train {
+            let (classes, aligned) = classes(target(sample, task));
+            for &class in classes {
+                *counts.entry(class).or_default() += 1;
+            }
+            for (&token, &class) in tokens(&sample.input).iter().zip(classes).filter(|_| aligned) {
+                *by_token.entry(token).or_default().entry(class).or_default() += 1;
+            }
+        }
+        let of_token = by_token.iter().filter_map(|(&token, counts)| Some((token, most(counts)?))).collect();
+        Self { most_frequent: most(&counts).unwrap_or(0), of_token }
+    }
+
+    fn tally(&self, criterion: &Criterion, samples: &[Sample], task: Option<usize>) -> Tally {
+        let mut tally = Tally::default();
+        for sample in samples {
+            let (truth, aligned) = classes(target(sample, task));
+            let said: Vec<i64> = (0..truth.len())
+                .map(|k| tokens(&sample.input).get(k).filter(|_| aligned))
+                .map(|token| token.and_then(|token| self.of_token.get(token)))
+                .map(|class| i64::from(*class.unwrap_or(&self.most_frequent)))
+                .collect();
+            let truth: Vec<i64> = truth.iter().map(|&class| i64::from(class)).collect();
+            tally.steps += truth.len();
+            tally.count(criterion, &said, &truth);
+        }
+        tally
+    }
+}
+
+fn target(sample: &Sample, task: Option<usize>) -> &SampleTarget {
+    match (&sample.target, task) {
+        (SampleTarget::Tasks(targets), Some(k)) => &targets[k],
+        (target, _) => target,
+    }
+}
+
+/// Classes, and whether there is one a step.
+fn classes(target: &SampleTarget) -> (&[u32], bool) {
+    match target {
+        SampleTarget::Class(class) => (std::slice::from_ref(class), false),
+        SampleTarget::Tokens(classes) => (classes, true),
+        _ => (&[], false),
+    }
+}
+
+fn tokens(input: &SampleInput) -> &[u32] {
+    match input {
+        SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens,
+        SampleInput::Features(_) => &[],
+    }
+}
+
+/// Values: the last reading, where what is predicted is read too.
+fn values(schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tally) {
+    let read: Option<Vec<usize>> = match (&schema.input, &schema.target) {
+        (InputSchema::Features { names, .. }, TargetSchema::Features { names: targets, .. })
+            if !targets.is_empty() =>
+        {
+            targets.iter().map(|target| names.iter().position(|name| name == target)).collect()
+        }
+        _ => None,
+    };
+    let rows = |sample: &Sample| -> Vec<Vec<f32>> {
+        match &sample.target {
+            SampleTarget::Features(f) => f.data.chunks(f.channels.max(1)).map(<[f32]>::to_vec).collect(),
+            _ => Vec::new(),
+        }
+    };
+    let mut sums: Vec<f64> = Vec::new();
+    let mut n = 0;
+    for row in train.iter().flat_map(rows) {
+        sums.resize(row.len(), 0.0);
+        sums.iter_mut().zip(&row).for_each(|(sum, &value)| *sum += f64::from(value));
+        n += 1;
+    }
+    let mut tally = Tally::default();
+    for sample in samples {
+        let rows = rows(sample);
+        let steps = sample.input.steps();
+        for (k, row) in rows.iter().enumerate() {
+            // A target for each step, or one for the last.
+            let at = if rows.len() == steps { k } else { steps.saturating_sub(1) };
+            let said = |c: usize| match (&read, &sample.input) {
+                (Some(read), SampleInput::Features(f)) => f64::from(f.data[at * f.channels + read[c]]),
+                _ => sums[c] / f64::from(n),
+            };
+            tally.squared +=
+                row.iter().enumerate().map(|(c, &value)| (f64::from(value) - said(c)).powi(2)).sum::<f64>();
+            tally.values += row.len();
+            tally.steps += 1;
+        }
+    }
+    (if read.is_some() { "the last reading" } else { "the mean over training" }.into(), tally)
+}
+
+fn text(config: &Config, schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tally) {
+    let order = match config.data.unit {
+        Some(TextUnit::Word) => WORD_GRAM,
+        _ => CHARACTER_GRAM,
+    };
+    let TargetSchema::Tokens { labels } = &schema.target else { unreachable!("a text's targets are tokens") };
+    let model = NGrams::of(&stream(train), order, labels.len());
+    (format!("a {order}-gram model with Witten and Bell's smoothing"), model.tally(&stream(samples)))
+}
+
+/// The windows of a text, one after the other.
+fn stream(samples: &[Sample]) -> Vec<u32> {
+    let mut all: Vec<u32> = samples.iter().flat_map(|sample| tokens(&sample.input)).copied().collect();
+    if let Some(SampleTarget::Tokens(last)) = samples.last().map(|sample| &sample.target) {
+        all.extend(last.last());
+    }
+    all
+}
+
+/// How often tokens followed each other. A context is known by a hash of 64 bits.
+struct NGrams {
+    order: usize,
+    vocabulary: usize,
+    /// By context: how often it was there, and how many different tokens followed.
+    contexts: HashMap<u64, (u32, u32)>,
+    /// By context and token.
+    counts: HashMap<u64, u32>,
+}
+
+/// The hash of no token.
+const EMPTY: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The hash of what was hashed and one token more, to its left.
+fn join(hash: u64, token: u32) -> u64 {
+    let mixed = (hash ^ (u64::from(token) + 1)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mixed ^ (mixed >> 32)
+}
+
+impl NGrams {
+    fn of(stream: &[u32], order: usize, vocabulary: usize) -> Self {
+        let mut model = Self { order, vocabulary, contexts: HashMap::new(), counts: HashMap::new() };
+        for at in 0..stream.len() {
+            for (context, gram) in model.keys(stream, at) {
+                let entry = model.contexts.entry(context).or_default();
+                let count = model.counts.entry(gram).or_default();
+                entry.0 += 1;
+                entry.1 += u32::from(*count == 0);
+                *count += 1;
+            }
+        }
+        model
+    }
+
+    /// The hashes of each context of the token at a place, shortest first, and of it with the token.
+    fn keys(&self, stream: &[u32], at: usize) -> Vec<(u64, u64)> {
+        let token = stream[at];
+        let mut context = EMPTY;
+        let mut keys = vec![(context, join(!context, token))];
+        for &before in stream[..at].iter().rev().take(self.order - 1) {
+            context = join(context, before);
+            keys.push((context, join(!context, token)));
+        }
+        keys
+    }
+
+    fn probability(&self, stream: &[u32], at: usize) -> f64 {
+        let mut p = 1.0 / self.vocabulary as f64;
+        for (context, gram) in self.keys(stream, at) {
+            let Some(&(n, different)) = self.contexts.get(&context) else { break };
+            let count = self.counts.get(&gram).copied().unwrap_or(0);
+            p = (f64::from(count) + f64::from(different) * p) / (f64::from(n) + f64::from(different));
+        }
+        p
+    }
+
+    /// Every token but the first, as of a model.
+    fn tally(&self, stream: &[u32]) -> Tally {
+        let loss = (1..stream.len()).map(|at| -self.probability(stream, at).ln()).sum();
+        Tally { loss, steps: stream.len().saturating_sub(1), by_loss: true, ..Tally::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::IoMode;
+    use crate::data::{Features, TaskSchema};
+    use std::path::Path;
+
+    fn config(mode: IoMode, format: &str) -> Config {
+        let mode = toml::Value::try_from(mode).unwrap();
+        let train = if format == "program" { "" } else { "train = 'x'\n" };
+        let embedding = if format == "text" { "d_embedding = 2\n" } else { "" };
+        let toml = format!(
+            "name = \"t\"\n[model]\nmode = {mode}\ncell = \"gru\"\nd_hidden = 2\n{embedding}[data]\nformat = \"{format}\"\n{train}"
+        );
+        Config::from_toml(&toml, Path::new("t.toml"), &[]).unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    fn tokens_in() -> InputSchema {
+        InputSchema::Tokens { vocabulary: names(&["a", "b", "c"]) }
+    }
+
+    fn values(baseline: &Baseline) -> Vec<(&str, f64, usize)> {
+        baseline.scores.iter().map(|s| (s.metric.as_str(), s.value, s.n)).collect()
+    }
+
+    #[test]
+    fn majority_class() {
+        let sample =
+            |class| Sample { input: SampleInput::Tokens(vec![0]), target: SampleTarget::Class(class) };
+        let schema =
+            Schema { input: tokens_in(), target: TargetSchema::Class { labels: names(&["x", "y", "z"]) } };
+        let train: Vec<Sample> = [2, 1, 1, 2, 1].map(sample).into();
+        let test: Vec<Sample> = [1, 2, 2, 0].map(sample).into();
+        let config = config(IoMode::ManyToOne, "program");
+        let said = baseline(&config, &schema, &train, &test, "test").unwrap();
+        assert_eq!(said.what, "always the class most frequent in training, y");
+        assert_eq!(values(&said), [("accuracy", 0.25, 4)]);
+        assert!(baseline(&config, &schema, &[], &test, "test").is_err());
+    }
+
+    #[test]
+    fn most_frequent_tag_of_each_word_alone_and_as_a_task() {
+        let tags = SampleTarget::Tokens(vec![1, 1, 0, 2]);
+        let input = SampleInput::Tokens(vec![1, 1, 1, 2]);
+        let labels = names(&["O", "B-a", "B-b"]);
+        let schema = Schema { input: tokens_in(), target: TargetSchema::Tokens { labels: labels.clone() } };
+        let train = [Sample { input: input.clone(), target: tags.clone() }];
+        // Token 0 is new: the most frequent label.
+        let test = [Sample::tokens(vec![0, 1, 2], vec![0, 1, 0])];
+        let said = baseline(&config(IoMode::ManyToMany, "program"), &schema, &train, &test, "test").unwrap();
+        // One of three is right; of one span in truth and three said one is right.
+        assert_eq!(values(&said), [("f1", 2.0 / 4.0, 1), ("accuracy", 1.0 / 3.0, 3)]);
+
+        let mut config = config(IoMode::ManyToOne, "program");
+        config.model.mode = IoMode::MultiTask;
+        config.model.tasks = ["many-to-one", "many-to-many"]
+            .map(|mode| toml::from_str(&format!("name = \"{mode}\"\nmode = \"{mode}\"")).unwrap())
+            .into();
+        let tasks = ["many-to-one", "many-to-many"].map(|name| TaskSchema {
+            name: name.into(),
+            labels: labels.clone(),
+            aligned: name.ends_with("many"),
+        });
+        let schema = Schema { input: tokens_in(), target: TargetSchema::Tasks { tasks: tasks.into() } };
+        let both = |class, tags| SampleTarget::Tasks(vec![SampleTarget::Class(class), tags]);
+        let train = [Sample { input: input.clone(), target: both(2, tags.clone()) }];
+        let test = [Sample { input, target: both(2, tags) }];
+        let said = baseline(&config, &schema, &train, &test, "test").unwrap();
+        // Said 1 1 1 2.
+        let f1 = 2.0 * 3.0 / (3.0 + 4.0);
+        assert_eq!(
+            values(&said),
+            [
+                ("mean score", (1.0 + f1) / 2.0, 1),
+                ("many-to-one accuracy", 1.0, 1),
+                ("many-to-many f1", f1, 3),
+                ("many-to-many accuracy", 0.75, 4),
+            ]
+        );
+    }
+
+    #[test]
+    fn last_reading_or_the_mean() {
+        let sample = |x: [f32; 4], y: [f32; 2]| {
+            let channels = |data: &[f32], channels| Features { data: data.to_vec(), channels };
+            Sample::features(channels(&x, 2), channels(&y, 1))
+        };
+        let features = |channels, given: &[&str]| (channels, vec![], names(given));
+        let schema = |(channels, scales, names): (usize, Vec<_>, Vec<String>), target: &[&str]| Schema {
+            input: InputSchema::Features { channels, scales: scales.clone(), names },
+            target: TargetSchema::Features { channels: 1, scales, names: self::names(target) },
+        };
+        let config = config(IoMode::ManyToMany, "csv");
+        let train = [sample([0.0; 4], [1.0, 3.0])];
+        let test = [sample([5.0, 1.0, 5.0, 2.0], [2.0, 4.0])];
+        let last =
+            baseline(&config, &schema(features(2, &["u", "v"]), &["v"]), &train, &test, "test").unwrap();
+        assert_eq!((last.what.as_str(), values(&last)), ("the last reading", vec![("mse", 2.5, 2)]));
+        let mean =
+            baseline(&config, &schema(features(2, &["u", "v"]), &["w"]), &train, &test, "test").unwrap();
+        assert_eq!((mean.what.as_str(), values(&mean)), ("the mean over training", vec![("mse", 2.0, 2)]));
+    }
+
+    #[test]
+    fn n_grams_by_hand() {
+        // Of a b a b a c: a three times, b twice, c once; after a: b twice, c once.
+        let model = NGrams::of(&[0, 1, 0, 1, 0, 2], 2, 4);
+        let p0 = |count: f64| (count + 3.0 * 0.25) / 9.0;
+        let after_a = |count: f64, p0: f64| (count + 2.0 * p0) / 5.0;
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        close(model.probability(&[0], 0), p0(3.0));
+        close(model.probability(&[0, 1], 1), after_a(2.0, p0(2.0)));
+        close(model.probability(&[0, 3], 1), after_a(0.0, p0(0.0)));
+        // Nothing was seen after c.
+        close(model.probability(&[2, 1], 1), p0(2.0));
+        let all: f64 = (0..4).map(|token| model.probability(&[0, token], 1)).sum();
+        close(all, 1.0);
+
+        let windows = |stream: &[u32]| -> Vec<Sample> {
+            stream[..stream.len() - 1]
+                .chunks(2)
+                .zip(stream[1..].chunks(2))
+                .map(|(x, y)| Sample::tokens(x.to_vec(), y.to_vec()))
+                .collect()
+        };
+        let labels = names(&["a", "b", "c", "d"]);
+        let schema = Schema {
+            input: InputSchema::Tokens { vocabulary: labels.clone() },
+            target: TargetSchema::Tokens { labels },
+        };
+        let config = config(IoMode::ManyToMany, "text");
+        let said =
+            baseline(&config, &schema, &windows(&[0, 1, 0, 1, 0, 2]), &windows(&[0, 1, 0]), "test").unwrap();
+        let scores = values(&said);
+        assert_eq!((scores[0].0, scores[0].2), ("nats", 2));
+        let model = NGrams::of(&[0, 1, 0, 1, 0, 2], CHARACTER_GRAM, 4);
+        let loss = -model.probability(&[0, 1, 0], 1).ln() - model.probability(&[0, 1, 0], 2).ln();
+        close(scores[0].1, loss / 2.0);
+    }
+}
