@@ -65,7 +65,7 @@ pub struct BenchArgs {
     /// Threads of our own kernels [default: one a core]
     #[arg(long)]
     threads: Option<NonZeroUsize>,
-    /// Layers of these implementations as well, on the same backend
+    /// These implementations as well, on the same backend; burn-nn has layers, but no stream of every cell
     #[arg(long, value_enum, value_delimiter = ',')]
     against: Vec<Implementation>,
     #[command(flatten)]
@@ -130,6 +130,11 @@ impl Implementation {
             Self::BurnNn => "burn-nn",
         }
     }
+
+    /// Of our own stacks.
+    fn kernel(self) -> Kernel {
+        if self == Self::Reference { Kernel::Reference } else { Kernel::Auto }
+    }
 }
 
 pub fn run(args: BenchArgs) -> Result<()> {
@@ -176,6 +181,8 @@ impl Task for Bench<'_> {
         let ours = [(Implementation::RnnZoo, reps)];
         let others = self.args.against.iter().map(|&other| (other, reps.min(AGAINST_REPS)));
         let implementations: Vec<_> = ours.into_iter().chain(others).collect();
+        let stacks: Vec<_> =
+            implementations.iter().copied().filter(|(who, _)| *who != Implementation::BurnNn).collect();
         let each_layer = || {
             let of_cell = |cell| LAYERS.into_iter().map(move |shape| (cell, shape));
             let layers = cells.iter().copied().flat_map(of_cell);
@@ -188,15 +195,23 @@ impl Task for Bench<'_> {
             }
         }
         if wanted(Case::Stream) {
-            for &cell in &cells {
-                for shape in STREAMS {
-                    self.output.row(stream::<B::InnerBackend>(cell, shape, reps, &device)?)?;
+            for (cell, shape) in cells.iter().flat_map(|&cell| STREAMS.map(|shape| (cell, shape))) {
+                for &(implementation, reps) in &stacks {
+                    self.output.row(stream::<B::InnerBackend>(
+                        implementation,
+                        cell,
+                        shape,
+                        reps,
+                        &device,
+                    )?)?;
                 }
             }
         }
         if wanted(Case::Lm) {
             for &shape in lms {
-                self.output.row(lm::<B>(shape, reps, &device)?)?;
+                for &(implementation, reps) in &stacks {
+                    self.output.row(lm::<B>(implementation, shape, reps, &device)?)?;
+                }
             }
         }
         if wanted(Case::Memory) {
@@ -207,8 +222,13 @@ impl Task for Bench<'_> {
                 self.output.row(Row::new("memory", of_layer, vec![("peak_bytes", json!(peak))]))?;
             }
             for &shape in lms {
-                let peak = peak_bytes::<B>(reps, &device, lm_step::<B>(shape, &device)?)?;
-                self.output.row(Row::new("memory", lm_keys(shape), vec![("peak_bytes", json!(peak))]))?;
+                let ours = Implementation::RnnZoo;
+                let peak = peak_bytes::<B>(reps, &device, lm_step::<B>(ours, shape, &device)?)?;
+                self.output.row(Row::new(
+                    "memory",
+                    lm_keys(ours, shape),
+                    vec![("peak_bytes", json!(peak))],
+                ))?;
             }
         }
         if wanted(Case::Growth) {
@@ -335,8 +355,7 @@ fn layers<B: RecurrentBackend>(
             (0..l).map(|k| burn_nn::<B>(cell, if k == 0 { i } else { h }, h, device)).collect();
         return Box::new(move |input| layers.iter().fold(input, |flow, layer| layer(flow)));
     }
-    let reference = implementation == Implementation::Reference;
-    let stack = stack::<B>(cell, [i, h, l], if reference { Kernel::Reference } else { Kernel::Auto }, device);
+    let stack = stack::<B>(cell, [i, h, l], implementation.kernel(), device);
     Box::new(move |input| stack.forward(input, None, None).output)
 }
 
@@ -368,15 +387,16 @@ fn stack<B: RecurrentBackend>(
 }
 
 fn stream<B: RecurrentBackend>(
+    implementation: Implementation,
     cell: BenchCell,
     [h, l]: [usize; 2],
     reps: usize,
     device: &B::Device,
 ) -> Result<Row> {
-    let step = stepper(stack::<B>(cell, [h, h, l], Kernel::Auto, device), device);
+    let step = stepper(stack::<B>(cell, [h, h, l], implementation.kernel(), device), device);
     let step_ms = median_ms::<B>(reps * 20, 20, device, step)?;
     let keys = vec![
-        ("implementation", json!(Implementation::RnnZoo.name())),
+        ("implementation", json!(implementation.name())),
         ("cell", json!(cell.name())),
         ("H", json!(h)),
         ("L", json!(l)),
@@ -391,17 +411,22 @@ fn stepper<B: RecurrentBackend>(stack: RecurrentStack<B>, device: &B::Device) ->
     move || state = stack.step(input.clone(), state.clone()).1
 }
 
-fn lm<B: TrainBackend>(shape: [usize; 6], reps: usize, device: &B::Device) -> Result<Row> {
-    let step_ms = median_ms::<B>(reps, WARM, device, lm_step::<B>(shape, device)?)?;
+fn lm<B: TrainBackend>(
+    implementation: Implementation,
+    shape: [usize; 6],
+    reps: usize,
+    device: &B::Device,
+) -> Result<Row> {
+    let step_ms = median_ms::<B>(reps, WARM, device, lm_step::<B>(implementation, shape, device)?)?;
     let [.., b, t] = shape;
     let tokens_per_s = (b * t) as f64 / step_ms * 1e3;
     let numbers = vec![("step_ms", json!(step_ms)), ("tokens_per_s", json!(tokens_per_s))];
-    Ok(Row::new("lm", lm_keys(shape), numbers))
+    Ok(Row::new("lm", lm_keys(implementation, shape), numbers))
 }
 
-fn lm_keys([v, e, h, l, b, t]: [usize; 6]) -> Pairs {
+fn lm_keys(implementation: Implementation, [v, e, h, l, b, t]: [usize; 6]) -> Pairs {
     vec![
-        ("implementation", json!(Implementation::RnnZoo.name())),
+        ("implementation", json!(implementation.name())),
         ("V", json!(v)),
         ("E", json!(e)),
         ("H", json!(h)),
@@ -413,11 +438,13 @@ fn lm_keys([v, e, h, l, b, t]: [usize; 6]) -> Pairs {
 
 /// What a step of training a language model does.
 fn lm_step<B: TrainBackend>(
+    implementation: Implementation,
     [v, e, h, l, b, t]: [usize; 6],
     device: &B::Device,
 ) -> Result<impl FnMut() + use<B>> {
     let model = ModelConfig {
         vocabulary: Some(v),
+        kernel: implementation.kernel(),
         d_embedding: Some(e),
         n_layers: l,
         d_output: Some(v),

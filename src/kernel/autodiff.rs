@@ -1,6 +1,8 @@
 //! The gradient of a whole sequence as one node of burn's graph.
 
-use super::{Cell, Keep, Norm, Operands, Options, RecurrentBackend, SLOTS, Saved, Sequence, Wanted, Zoneout};
+use super::{
+    Cell, Keep, Norm, Operands, Options, Parts, RecurrentBackend, SLOTS, Saved, Sequence, Wanted, Zoneout,
+};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -50,6 +52,35 @@ impl<B: RecurrentBackend, C: CheckpointStrategy> RecurrentBackend for Autodiff<B
         };
         drop(held);
         tensor(output)
+    }
+
+    fn take_apart(packed: Tensor<Self, 3>, cell: Cell) -> Parts<Self> {
+        let output = match Output.prepare::<C>([primitive(packed.clone()).node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                prep.finish(cell.state_rows(), primitive(B::take_apart(packed.clone().inner(), cell).output))
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(primitive(B::take_apart(packed.clone().inner(), cell).output))
+            }
+        };
+        Parts::with_output(tensor(output), packed, cell)
+    }
+}
+
+/// The outputs of a packed result, which may share its memory: a slice would be a copy.
+#[derive(Debug)]
+struct Output;
+
+impl<B: RecurrentBackend> Backward<B, 1> for Output {
+    /// Rows of final states, which no gradient of the outputs goes to.
+    type State = usize;
+
+    fn backward(self, ops: Ops<usize, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad: Tensor<B, 3> = tensor(grads.consume::<B>(&ops.node));
+        let [Some(packed)] = ops.parents else { return };
+        let [_, batch, d_hidden] = grad.dims();
+        let states = Tensor::zeros([ops.state, batch, d_hidden], &grad.device());
+        grads.register::<B>(packed.id, primitive(Tensor::cat(vec![grad, states], 0)));
     }
 }
 

@@ -8,7 +8,7 @@ use super::autodiff::primitive;
 use super::cube::check;
 use super::{
     Cell, Gradients, Operands, Options, RecurrentBackend, SLOTS, Saved, Sequence, Slots, Wanted,
-    WeightGradients, composed,
+    WeightGradients, compose, composed,
 };
 use burn::backend::ir::{CustomOpIr, HandleContainer, OperationIr, TensorIr};
 use burn::tensor::backend::Backend;
@@ -27,8 +27,8 @@ impl<B: FusionBackend + RecurrentBackend> RecurrentBackend for Fusion<B> {
     }
 
     fn recurrent(sequence: &Sequence, operands: Operands<Self>) -> Tensor<Self, 3> {
-        if operands.options().none().is_err() {
-            return composed::forward(sequence, operands).0;
+        if let Err(missing) = operands.options().none() {
+            return compose(sequence, operands, &missing).0;
         }
         let shape = packed_shape(sequence, &operands);
         let (present, inputs) = list(operands.into_slots());
@@ -40,9 +40,8 @@ impl<B: FusionBackend + RecurrentBackend> RecurrentBackend for Fusion<B> {
     }
 
     fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
-        if operands.options().none().is_err() {
-            let (packed, saved) = composed::forward(sequence, operands);
-            return (packed, Saved::Composed(saved));
+        if let Err(missing) = operands.options().none() {
+            return compose(sequence, operands, &missing);
         }
         let shapes = vec![packed_shape(sequence, &operands), operands.hidden.shape()];
         let (present, inputs) = list(operands.into_slots());

@@ -17,6 +17,7 @@ mod sequence;
 
 pub use sequence::{Cell, NORM_EPSILON, Sequence, Wanted};
 
+use crate::config::Kernel;
 use autodiff::primitive;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -245,10 +246,14 @@ impl<B: Backend> Parts<B> {
     /// Those of what [`recurrent`](RecurrentBackend::recurrent) gives.
     pub fn of(packed: Tensor<B, 3>, cell: Cell) -> Self {
         let n_steps = packed.dims()[0] - cell.state_rows();
+        Self::with_output(packed.clone().slice([0..n_steps]), packed, cell)
+    }
+
+    /// Those of `packed`, whose outputs are taken out already.
+    fn with_output(output: Tensor<B, 3>, packed: Tensor<B, 3>, cell: Cell) -> Self {
+        let n_steps = packed.dims()[0] - cell.state_rows();
         let row = |k: usize| packed.clone().slice([k..k + 1]).squeeze_dim(0);
-        let [hidden, cell] =
-            [Some(n_steps), cell.has_cell_state().then_some(n_steps + 1)].map(|k| k.map(row));
-        Self { hidden: hidden.expect("every cell has one"), cell, output: packed.slice([0..n_steps]) }
+        Self { output, hidden: row(n_steps), cell: cell.has_cell_state().then(|| row(n_steps + 1)) }
     }
 }
 
@@ -319,8 +324,7 @@ pub trait RecurrentBackend: DenseBackend {
 
     /// [`recurrent`](Self::recurrent), and what its gradient needs.
     fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
-        let (packed, saved) = composed::forward(sequence, operands);
-        (packed, Saved::Composed(saved))
+        compose(sequence, operands, "this backend has none")
     }
 
     /// The gradients of [`recurrent`](Self::recurrent) with respect to its operands, given that of
@@ -351,6 +355,20 @@ pub trait RecurrentBackend: DenseBackend {
     }
 }
 
+/// The composed body, in the place of a kernel that cannot run.
+///
+/// # Panics
+/// If it was to be the kernel: with the condition that is missing.
+fn compose<B: RecurrentBackend>(
+    sequence: &Sequence,
+    operands: Operands<B>,
+    missing: &str,
+) -> (Tensor<B, 3>, Saved<B>) {
+    assert!(sequence.kernel != Kernel::Fused, "the fused kernel cannot run: {missing}; use `Kernel::Auto`");
+    let (packed, saved) = composed::forward(sequence, operands);
+    (packed, Saved::Composed(saved))
+}
+
 impl RecurrentBackend for burn::backend::Flex {}
 
 #[cfg(feature = "ndarray")]
@@ -362,3 +380,29 @@ mod tch;
 mod cube;
 #[cfg(feature = "wgpu")]
 mod fusion;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+
+    #[test]
+    #[should_panic(expected = "the fused kernel cannot run: this backend has none")]
+    fn a_fused_kernel_that_is_not_there_is_not_replaced() {
+        let device = Default::default();
+        let zeros = |shape| Tensor::<Flex, 2>::zeros(shape, &device);
+        let operands = Operands {
+            input: Tensor::zeros([2, 1, 3], &device),
+            hidden: zeros([1, 4]),
+            cell: None,
+            weight_ih: zeros([4, 3]),
+            weight_hh: zeros([4, 4]),
+            bias_ih: None,
+            bias_hh: None,
+            norm: None,
+            zoneout: None,
+        };
+        let sequence = Sequence { cell: Cell::RnnTanh, reverse: false, lengths: None, kernel: Kernel::Fused };
+        Flex::recurrent(&sequence, operands);
+    }
+}

@@ -3,7 +3,7 @@
 use super::cpu::{self, Dispatch, Gains, Grad, Inputs, Kept, Plan, Rows};
 use super::{
     Cell, Gradients, Keep, Norm, Operands, Options, PartGradients, Parts, RecurrentBackend, Saved, Sequence,
-    Wanted, WeightGradients, composed,
+    Wanted, WeightGradients, compose, composed,
 };
 use crate::config::Kernel;
 use burn::tensor::backend::Backend;
@@ -28,7 +28,7 @@ where
         match Type::of(sequence, &operands) {
             Type::F32 => forward::<Self, f32>(sequence, operands, false).0,
             Type::F64 => forward::<Self, f64>(sequence, operands, false).0,
-            Type::Other => composed::forward(sequence, operands).0,
+            Type::Other => compose(sequence, operands, NO_TYPE).0,
         }
     }
 
@@ -36,10 +36,7 @@ where
         match Type::of(sequence, &operands) {
             Type::F32 => forward::<Self, f32>(sequence, operands, true),
             Type::F64 => forward::<Self, f64>(sequence, operands, true),
-            Type::Other => {
-                let (packed, saved) = composed::forward(sequence, operands);
-                (packed, Saved::Composed(saved))
-            }
+            Type::Other => compose(sequence, operands, NO_TYPE),
         }
     }
 
@@ -92,6 +89,8 @@ struct Run<T: Copy> {
     packed: NdArrayTensor,
     kept: Kept<T>,
 }
+
+const NO_TYPE: &str = "tensors must be of f32 or f64";
 
 enum Type {
     F32,

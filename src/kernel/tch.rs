@@ -1,7 +1,8 @@
 //! LibTorch's own recurrent layers: oneDNN or ATen on a CPU, cuDNN on CUDA.
 
 use super::{
-    Cell, Gradients, Operands, Options, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
+    Cell, Gradients, Operands, Options, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, compose,
+    composed,
 };
 use crate::config::Kernel;
 use burn::tensor::{Tensor, TensorPrimitive};
@@ -19,17 +20,16 @@ impl<E: TchElement> RecurrentBackend for LibTorch<E> {
     }
 
     fn recurrent(sequence: &Sequence, operands: Operands<Self>) -> Tensor<Self, 3> {
-        if !has_form(sequence, &operands) {
-            return composed::forward(sequence, operands).0;
+        if let Err(missing) = has_form(sequence, &operands) {
+            return compose(sequence, operands, &missing).0;
         }
         let _guard = no_grad_guard();
         wrap(Graph::new(sequence, operands, false).result)
     }
 
     fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
-        if !has_form(sequence, &operands) {
-            let (result, saved) = composed::forward(sequence, operands);
-            return (result, Saved::Composed(saved));
+        if let Err(missing) = has_form(sequence, &operands) {
+            return compose(sequence, operands, &missing);
         }
         let graph = with_grad(|| Graph::new(sequence, operands, true));
         // Shares the graph's memory, which may be overwritten: no gradient reads the result.
@@ -84,11 +84,14 @@ impl<E: TchElement> RecurrentBackend for LibTorch<E> {
     }
 }
 
-/// Whether LibTorch is to run it, and can: it knows both biases or none.
-fn has_form<E: TchElement>(sequence: &Sequence, operands: &Operands<LibTorch<E>>) -> bool {
-    sequence.kernel != Kernel::Reference
-        && LibTorch::<E>::fused(sequence.cell, operands.options()).is_ok()
-        && operands.bias_ih.is_some() == operands.bias_hh.is_some()
+/// Whether LibTorch is to run it, and can: what is missing, if not.
+fn has_form<E: TchElement>(sequence: &Sequence, operands: &Operands<LibTorch<E>>) -> Result<(), String> {
+    LibTorch::<E>::fused(sequence.cell, operands.options())?;
+    match operands.bias_ih.is_some() == operands.bias_hh.is_some() {
+        _ if sequence.kernel == Kernel::Reference => Err("it is not wanted".into()),
+        false => Err("LibTorch knows layers of two biases or none".into()),
+        true => Ok(()),
+    }
 }
 
 /// A layer's result and what it was computed from, with LibTorch's graph between them.

@@ -1,7 +1,7 @@
 //! What stands before the stack: features as they are, tokens through their embedding, words with their spelling.
 
 use super::{d_features, embedding};
-use crate::config::{CharactersConfig, ModelConfig};
+use crate::config::{CharactersConfig, Kernel, ModelConfig};
 use crate::data::{Input, Words};
 use crate::error::{Error, Result};
 use crate::kernel::{Cell, RecurrentBackend};
@@ -46,7 +46,7 @@ impl<B: RecurrentBackend> InputLayer<B> {
             None => None,
         };
         let characters = match &config.characters {
-            Some(characters) => Some(CharacterEncoder::new(characters, init, device)?),
+            Some(characters) => Some(CharacterEncoder::new(characters, config.kernel, init, device)?),
             None => None,
         };
         let d_spelling = characters.as_ref().map_or(0, |c| c.stack.config().d_output());
@@ -112,13 +112,14 @@ pub struct CharacterEncoder<B: Backend> {
 }
 
 impl<B: RecurrentBackend> CharacterEncoder<B> {
-    fn new(config: &CharactersConfig, init: &mut Init, device: &B::Device) -> Result<Self> {
+    fn new(config: &CharactersConfig, kernel: Kernel, init: &mut Init, device: &B::Device) -> Result<Self> {
         let rows = config.vocabulary.ok_or_else(|| {
             let message = "is not known: write the number of characters that words are spelled with";
             Error::config("model.characters.vocabulary", message)
         })?;
         let stack = RecurrentStackConfig {
             bidirectional: true,
+            kernel,
             ..RecurrentStackConfig::new(Cell::Lstm, config.d_embedding, config.d_hidden)
         };
         Ok(Self {

@@ -967,6 +967,31 @@ fn bench_prints_a_row_a_case() {
         assert_eq!((&row["case"], &row["cell"]), (&"stream".into(), &"RNN".into()));
         assert_eq!((&row["H"], &row["L"]), (&h.into(), &2.into()));
     }
+    if cpu.backend != BackendKind::Ndarray {
+        return; // Elsewhere the layers that others compose take minutes.
+    }
+    let bench = "bench --only layer --reps 1 --cell rnn --json --backend ndarray --against reference,burn-nn";
+    let rows = Workshop::new().run(bench).json();
+    let layer = [
+        "case",
+        "implementation",
+        "cell",
+        "B",
+        "T",
+        "I",
+        "H",
+        "L",
+        "forward_ms",
+        "train_ms",
+        "train_gflops",
+        "matmul_share",
+    ];
+    assert_eq!(rows.len(), 1 + 5 * 3);
+    for (k, row) in rows[1..].iter().enumerate() {
+        let keys: BTreeSet<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, BTreeSet::from(layer));
+        assert_eq!(row["implementation"], ["rnn-zoo", "reference", "burn-nn"][k % 3]);
+    }
 }
 
 #[test]

@@ -124,6 +124,8 @@ fn training_carries_its_state_over_windows_and_starts_each_epoch_without() {
     (train.activation_regularization, train.temporal_activation_regularization) = (0.0, 0.0);
     (train.lr, train.weight_decay, train.batch_size) = (1e-12, Some(0.0), LANES);
     config.data.window = Some(4);
+    // A short stream will do.
+    (config.data.valid_fraction, config.data.test_fraction) = (0.4, 0.4);
     let device = each_backend().remove(0);
     let run = |carry_state: bool| {
         let mut config = config.clone();
@@ -217,4 +219,71 @@ impl Task for Regularized {
 #[test]
 fn regularization_acts_in_training_alone() {
     on_each_backend(Regularized);
+}
+
+#[derive(Clone)]
+struct Penalties;
+
+impl Task for Penalties {
+    type Output = ();
+
+    /// The gradient of a step, against that of the loss and the penalties written out on valid steps alone.
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        use burn::tensor::Tensor;
+        use burn::train::TrainStep;
+        // Streams of 12 steps: 4 each; 5, 5 and 2; 11 and 1.
+        for window in [4, 5, 11] {
+            let samples = windows(window);
+            let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, &device);
+            let mut all = Vec::new();
+            for [size, change] in [[0.0, 0.0], [20.0, 0.0], [0.0, 30.0], [20.0, 30.0]] {
+                let what = format!("windows of {window}, penalties {size} and {change}");
+                let settings = TrainConfig {
+                    activation_regularization: size,
+                    temporal_activation_regularization: change,
+                    ..TrainConfig::default()
+                };
+                let model = Model::<B>::new(&model(CellKind::Lstm), 1, &device).unwrap();
+                let trainee = train::Trainee::new(model, OBJECTIVE.into(), &settings);
+                let step = trainee.step(batch.clone().into());
+                let got = gradients(&trainee.model, &step.grads);
+
+                let (said, features) = trainee.model.run(&batch, None);
+                // `[1, N, H]`: the steps of each sequence without its first and last so many.
+                let steps = |first: usize, last: usize| {
+                    let lengths = samples.iter().map(|sample| sample.input.steps()).enumerate();
+                    let parts: Vec<Tensor<B, 3>> = lengths
+                        .filter(|(_, length)| *length > first + last)
+                        .map(|(b, length)| features.raw.clone().slice([b..b + 1, first..length - last]))
+                        .collect();
+                    Tensor::cat(parts, 1)
+                };
+                let entropy = OBJECTIVE.loss(said.output, &batch.target, batch.target_lengths.as_deref());
+                let told = step.item.report.0.mean_loss() as f32;
+                assert_close(&format!("{what}: the loss told"), &[told], &values(entropy.clone()));
+                let loss = entropy
+                    + steps(0, 0).square().mean() * size
+                    + (steps(1, 0) - steps(0, 1)).square().mean() * change;
+                let grads = GradientsParams::from_grads(loss.backward(), &trainee.model);
+                let expected = gradients(&trainee.model, &grads);
+                let mut flat = Vec::new();
+                for ((name, got), (_, expected)) in got.into_iter().zip(expected) {
+                    let got = got.expect("every parameter has a gradient");
+                    let expected = expected.expect("every parameter has a gradient");
+                    assert_close(&format!("{what}: {name}"), &got, &expected);
+                    flat.extend(got);
+                }
+                all.push(flat);
+            }
+            for some in &all[1..] {
+                let differs = some.iter().zip(&all[0]).any(|(some, none)| (some - none).abs() > 1e-3);
+                assert!(differs, "windows of {window}: a penalty without a gradient");
+            }
+        }
+    }
+}
+
+#[test]
+fn penalties_of_activations_are_means_over_valid_steps() {
+    on_each_backend(Penalties);
 }

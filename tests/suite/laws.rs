@@ -3,7 +3,10 @@
 
 use crate::support::*;
 use burn::tensor::Tensor;
-use rnn_zoo::backend::{Task, TrainBackend};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rnn_zoo::backend::{BackendKind, Task, TrainBackend};
 use rnn_zoo::config::Kernel;
 use rnn_zoo::kernel::{Cell, Keep, Norm, Operands, Sequence, Zoneout, composed};
 use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentState};
@@ -278,6 +281,92 @@ const OPTIONS: [[bool; 5]; 7] = [
     [true, true, true, false, true],
 ];
 
+/// A layer in one direction, and what it reads.
+#[derive(Debug)]
+struct Case {
+    sequence: Sequence,
+    /// `[B, T, D, H]`
+    sizes: [usize; 4],
+    bias: bool,
+    normed: bool,
+    zoneout: bool,
+    /// Whether the input is not contiguous: its batch and time have changed places.
+    swapped: bool,
+    /// Of every value.
+    seed: u64,
+}
+
+impl Case {
+    /// The backend's node and the differentiated composition agree on the result and on every gradient.
+    fn check<B: TrainBackend>(&self, device: &B::Device) {
+        let what = format!("{self:?}");
+        let node = self.run::<B>(B::recurrent, device);
+        let oracle = self.run::<B>(|sequence, operands| composed::forward(sequence, operands).0, device);
+        for (node, oracle) in node.iter().zip(&oracle) {
+            assert_within(times(self.normed), &what, node, oracle);
+        }
+    }
+
+    /// What `f` gives, and the gradient of each operand.
+    fn run<B: TrainBackend>(
+        &self,
+        f: fn(&Sequence, Operands<B>) -> Tensor<B, 3>,
+        device: &B::Device,
+    ) -> Vec<Vec<f32>> {
+        let [batch, n_steps, d_input, _] = self.sizes;
+        let leaf = |shape: [usize; 3]| random::<B, 3>(shape, self.seed + 1, device).require_grad();
+        let (input, read) = if self.swapped {
+            let input = leaf([batch, n_steps, d_input]);
+            (input.clone(), input.swap_dims(0, 1))
+        } else {
+            let input = leaf([n_steps, batch, d_input]);
+            (input.clone(), input)
+        };
+        let operands = self.operands(read, device);
+        let packed = f(&self.sequence, operands.clone());
+        let grads = (packed.clone() * random(packed.dims(), self.seed + 8, device)).sum().backward();
+        let vector = |b: &Option<Tensor<B, 1>>| b.as_ref().map(|b| values(b.grad(&grads).unwrap()));
+        let matrix = |m: &Tensor<B, 2>| values(m.grad(&grads).unwrap());
+        let mut parts = vec![values(packed)];
+        // The norm of one feature's product hardly depends on it: what is left is rounding.
+        if !self.normed || d_input > 1 {
+            parts.push(values(input.grad(&grads).unwrap()));
+        }
+        parts.extend([&operands.hidden, &operands.weight_ih, &operands.weight_hh].map(matrix));
+        parts.extend(operands.cell.as_ref().map(matrix));
+        parts.extend([&operands.bias_ih, &operands.bias_hh].into_iter().filter_map(vector));
+        if let Some(norm) = operands.norm {
+            let both = [Some(norm.gain_ih), Some(norm.gain_hh)];
+            parts.extend(both.iter().chain([&norm.gain_cell, &norm.bias_cell]).filter_map(vector));
+        }
+        parts
+    }
+
+    fn operands<B: TrainBackend>(&self, input: Tensor<B, 3>, device: &B::Device) -> Operands<B> {
+        let cell = self.sequence.cell;
+        let [batch, n_steps, d_input, d_hidden] = self.sizes;
+        let rows = cell.gates() * d_hidden;
+        let scale = 1.0 / (d_hidden as f32).sqrt();
+        let matrix = |shape: [usize; 2], k: u64| random::<B, 2>(shape, self.seed + k, device);
+        let weight = |columns: usize, k: u64| (matrix([rows, columns], k) * scale).detach().require_grad();
+        let bias = |k: u64| self.bias.then(|| random::<B, 1>([rows], self.seed + k, device).require_grad());
+        Operands {
+            input,
+            hidden: matrix([batch, d_hidden], 2).require_grad(),
+            cell: cell.has_cell_state().then(|| matrix([batch, d_hidden], 3).require_grad()),
+            weight_ih: weight(d_input, 4),
+            weight_hh: weight(d_hidden, 5),
+            bias_ih: bias(6),
+            bias_hh: bias(7),
+            norm: self.normed.then(|| norm(cell, d_hidden, self.bias, device)),
+            zoneout: self.zoneout.then(|| Zoneout {
+                hidden: Keep::Mask(mask([n_steps, batch, d_hidden], self.seed + 9, device)),
+                cell: if cell == Cell::Lstm { Keep::Share(0.3) } else { Keep::Nothing },
+            }),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct NodeIsOracle;
 
@@ -286,68 +375,14 @@ impl Task for NodeIsOracle {
 
     fn run<B: TrainBackend>(self, device: B::Device) {
         for cell in CELLS {
-            for [batch, n_steps, d_input, d_hidden] in SIZES {
+            for sizes @ [batch, n_steps, _, d_hidden] in SIZES {
                 // One unit has no deviation.
                 let options = OPTIONS.into_iter().filter(|&[.., normed, _]| !normed || d_hidden > 2);
                 for [reverse, padded, bias, normed, zoneout] in options {
                     let lengths = padded.then(|| (0..batch).map(|b| 1 + b % n_steps).collect());
                     let sequence = Sequence { cell, reverse, lengths, kernel: Kernel::Auto };
-                    let what = format!(
-                        "{sequence:?}, B {batch}, T {n_steps}, D {d_input}, H {d_hidden}, bias {bias}, norm {normed}, zoneout {zoneout}"
-                    );
-                    let rows = cell.gates() * d_hidden;
-                    let scale = 1.0 / (d_hidden as f32).sqrt();
-                    let operands = |input: Tensor<B, 3>| Operands::<B> {
-                        input,
-                        hidden: random::<B, 2>([batch, d_hidden], 2, &device).require_grad(),
-                        cell: cell
-                            .has_cell_state()
-                            .then(|| random::<B, 2>([batch, d_hidden], 3, &device).require_grad()),
-                        weight_ih: (random::<B, 2>([rows, d_input], 4, &device) * scale)
-                            .detach()
-                            .require_grad(),
-                        weight_hh: (random::<B, 2>([rows, d_hidden], 5, &device) * scale)
-                            .detach()
-                            .require_grad(),
-                        bias_ih: bias.then(|| random::<B, 1>([rows], 6, &device).require_grad()),
-                        bias_hh: bias.then(|| random::<B, 1>([rows], 7, &device).require_grad()),
-                        norm: normed.then(|| norm(cell, d_hidden, bias, &device)),
-                        zoneout: zoneout.then(|| Zoneout {
-                            hidden: Keep::Mask(mask([n_steps, batch, d_hidden], 9, &device)),
-                            cell: if cell == Cell::Lstm { Keep::Share(0.3) } else { Keep::Nothing },
-                        }),
-                    };
-                    let run = |f: fn(&Sequence, Operands<B>) -> Tensor<B, 3>| {
-                        let input = random::<B, 3>([batch, n_steps, d_input], 1, &device).require_grad();
-                        // Not contiguous: batch and time change places.
-                        let operands = operands(input.clone().swap_dims(0, 1));
-                        let packed = f(&sequence, operands.clone());
-                        let grads = (packed.clone() * random(packed.dims(), 8, &device)).sum().backward();
-                        let vector =
-                            |b: &Option<Tensor<B, 1>>| b.as_ref().map(|b| values(b.grad(&grads).unwrap()));
-                        let matrix = |m: &Tensor<B, 2>| values(m.grad(&grads).unwrap());
-                        let mut parts = vec![values(packed)];
-                        // The norm of one feature's product hardly depends on it: what is left is rounding.
-                        if !normed || d_input > 1 {
-                            parts.push(values(input.grad(&grads).unwrap()));
-                        }
-                        parts
-                            .extend([&operands.hidden, &operands.weight_ih, &operands.weight_hh].map(matrix));
-                        parts.extend(operands.cell.as_ref().map(matrix));
-                        parts.extend([&operands.bias_ih, &operands.bias_hh].into_iter().filter_map(vector));
-                        if let Some(norm) = operands.norm {
-                            let both = [Some(norm.gain_ih), Some(norm.gain_hh)];
-                            parts.extend(
-                                both.iter().chain([&norm.gain_cell, &norm.bias_cell]).filter_map(vector),
-                            );
-                        }
-                        parts
-                    };
-                    let node = run(B::recurrent);
-                    let oracle = run(|sequence, operands| composed::forward(sequence, operands).0);
-                    for (node, oracle) in node.iter().zip(&oracle) {
-                        assert_within(times(normed), &what, node, oracle);
-                    }
+                    let case = Case { sequence, sizes, bias, normed, zoneout, swapped: true, seed: 0 };
+                    case.check::<B>(&device);
                 }
             }
         }
@@ -357,6 +392,44 @@ impl Task for NodeIsOracle {
 #[test]
 fn the_node_agrees_with_the_differentiated_composition() {
     on_each_backend(NodeIsOracle);
+}
+
+/// As many layers of any size, the cells in turn.
+struct RandomLayers(usize);
+
+impl Task for RandomLayers {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        for (k, cell) in CELLS.into_iter().cycle().take(self.0).enumerate() {
+            let sizes @ [batch, n_steps, ..] = [6, 8, 9, 40].map(|most: usize| rng.random_range(1..=most));
+            // All different where there are steps enough.
+            let lengths = rng.random_bool(0.5).then(|| {
+                let mut lengths: Vec<usize> = (1..=n_steps).collect();
+                lengths.shuffle(&mut rng);
+                lengths.into_iter().cycle().take(batch).collect()
+            });
+            let [reverse, bias, swapped]: [bool; 3] = std::array::from_fn(|_| rng.random_bool(0.5));
+            let sequence = Sequence { cell, reverse, lengths, kernel: Kernel::Auto };
+            let seed = 100 * (k as u64 + 1);
+            let case = Case { sequence, sizes, bias, normed: false, zoneout: false, swapped, seed };
+            case.check::<B>(&device);
+        }
+    }
+}
+
+#[test]
+fn random_layers_agree_with_the_differentiated_composition() {
+    for device in each_backend() {
+        eprintln!("on {device}");
+        // A size that wgpu has not seen costs it the search for kernels.
+        device.run(RandomLayers(match device.backend {
+            BackendKind::Ndarray => 300,
+            BackendKind::Tch => 40,
+            BackendKind::Wgpu => 12,
+        }));
+    }
 }
 
 #[derive(Clone)]

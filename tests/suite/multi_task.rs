@@ -1,12 +1,16 @@
 //! Several tasks over one stack: each loss trains its own part of the model.
 
 use crate::support::*;
+use burn::optim::GradientsParams;
+use burn::train::TrainStep;
+use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{CellKind, Config, IoMode, Loss, ModelConfig, OptimizerKind, Pooling, TaskConfig};
 use rnn_zoo::data::{
-    Dataset, InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema, TaskSchema,
+    Batch, Dataset, InputSchema, Sample, SampleInput, SampleTarget, Schema, Target, TargetSchema, TaskSchema,
 };
+use rnn_zoo::model::{self, Model, Objective};
 use rnn_zoo::predict::{self, Answer};
-use rnn_zoo::train::{self, Progress};
+use rnn_zoo::train::{self, Criterion, Progress, Trainee};
 use std::collections::HashMap;
 
 const WORDS: usize = 12;
@@ -132,6 +136,48 @@ fn a_loss_leaves_what_it_does_not_train_as_it_is() {
         let trained_by_slots = name.starts_with("input.") || name.starts_with("heads.1.");
         assert_eq!(same, !trained_by_slots, "{name}");
     }
+}
+
+#[derive(Clone)]
+struct OwnLoss;
+
+impl Task for OwnLoss {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let mut config = config(&["recurrent", "head.intent"], &["input", "head.slots"]);
+        let data = dataset(false);
+        // From here on the tasks are in the data's order: intent, slots.
+        model::resolve(&mut config.model, &data.schema).unwrap();
+        let criterion = Criterion::new(&config, &data.schema).unwrap();
+        let model = Model::<B>::new(&config.model, 1, &device).unwrap();
+        let trainee = Trainee::new(model, criterion, &config.train);
+        let batch = Batch::<B>::new(&data.valid.iter().collect::<Vec<_>>(), None, &device);
+        let together = gradients(&trainee.model, &trainee.step(batch.clone().into()).grads);
+
+        let Model::MultiTask(model) = &trainee.model else { panic!("several tasks") };
+        let Target::Tasks(targets) = &batch.target else { panic!("several targets") };
+        let [intent, slots] = [0, 1].map(|k| {
+            let output = model.forward(batch.input.clone(), batch.input_lengths.as_deref(), None).0.remove(k);
+            let (target, lengths) = &targets[k];
+            let objective = Objective { loss: Loss::CrossEntropy, label_smoothing: 0.0 };
+            let loss = objective.loss(output, target, lengths.as_deref()) * config.model.tasks[k].weight;
+            gradients(&trainee.model, &GradientsParams::from_grads(loss.backward(), &trainee.model))
+        });
+        for (((name, together), (_, intent)), (_, slots)) in together.into_iter().zip(intent).zip(slots) {
+            let trained_by_slots = name.starts_with("input.") || name.starts_with("heads.1.");
+            let (own, other) = if trained_by_slots { (slots, intent) } else { (intent, slots) };
+            assert_close(&name, &together.expect("trained"), &own.expect("read by its task"));
+            // What is left out is there: the other loss depends on all but the head.
+            let reaches = other.is_some_and(|other| other.iter().any(|grad| grad.abs() > 1e-4));
+            assert_eq!(reaches, !name.starts_with("heads."), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_part_has_the_gradient_of_the_loss_that_trains_it() {
+    on_each_backend(OwnLoss);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What the tests share: one device a backend, and numbers compared with a named tolerance.
 
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use rnn_zoo::backend::{DeviceInfo, Task, devices};
+use rnn_zoo::artifact::named_tensors;
+use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend, devices};
+use rnn_zoo::model::Model;
 
 /// One device of each backend that is compiled in, the most capable.
 pub fn each_backend() -> Vec<DeviceInfo> {
@@ -76,4 +80,23 @@ pub fn noise(n: usize, seed: u64) -> Vec<f32> {
             (x >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         })
         .collect()
+}
+
+/// Every parameter's name, and its gradient if it has one.
+pub fn gradients<B: TrainBackend>(
+    model: &Model<B>,
+    grads: &GradientsParams,
+) -> Vec<(String, Option<Vec<f32>>)> {
+    struct Collect<'a> {
+        grads: &'a GradientsParams,
+        all: Vec<Option<Vec<f32>>>,
+    }
+    impl<B: TrainBackend> ModuleVisitor<B> for Collect<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.all.push(self.grads.get::<B::InnerBackend, D>(param.id).map(values));
+        }
+    }
+    let mut collect = Collect { grads, all: Vec::new() };
+    model.visit(&mut collect);
+    named_tensors(model).into_iter().map(|tensor| tensor.name).zip(collect.all).collect()
 }

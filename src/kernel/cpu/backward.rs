@@ -4,7 +4,7 @@ use super::buffer::{Buffer, Shared, part};
 use super::forward::Kept;
 use super::gates::{Backward, BackwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
-use super::product::{Packed, Product, Start};
+use super::product::{Fill, Packed, Product, Start};
 use super::{
     Inputs, Rows, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, normed, padded_rows, shares, team,
 };
@@ -86,9 +86,10 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
         let sizes = Sizes::new::<V>(sequence, inputs);
         let lengths = lengths_of(sequence, inputs);
         assert!(
-            kept.sizes == sizes && kept.lengths == lengths,
-            "kept of another forward pass: {:?}",
-            kept.sizes
+            kept.sizes == sizes && kept.lengths == lengths && kept.parts == inputs.parts(),
+            "kept of another forward pass: {:?}, {:?}",
+            kept.sizes,
+            kept.parts
         );
         let Sizes { cell, n_steps, batch, d_input, d_hidden, padded, .. } = sizes;
         let steps = n_steps * batch;
@@ -206,13 +207,10 @@ impl<T: Dispatch> Weights<T> {
             rest = after;
             jobs.extend(packed.panels_mut().map(|panel| (panel, own, d_hidden)));
         }
-        super::pack(jobs, |(panel, weight, columns)| {
-            let n = panel.width.min(columns - panel.column);
-            let rows = panel.data.len() / panel.width / padded * d_hidden;
-            for (row, from) in weight.chunks_exact(columns).take(rows).enumerate() {
-                let k = row / d_hidden * padded + row % d_hidden;
-                panel.data[k * panel.width..][..n].copy_from_slice(&from[panel.column..][..n]);
-            }
+        super::pack(&jobs, |&(ref panel, weight, columns)| {
+            let w = weight.as_ptr();
+            // SAFETY: the weights' H rows of each of the panel's gates.
+            unsafe { V::run(&Fill { panel, w, d_hidden, padded, columns }) };
         });
         Self { input, recurrent }
     }

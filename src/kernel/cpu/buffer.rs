@@ -16,6 +16,13 @@ impl<T: Copy> Buffer<T> {
         Shared { at: self.0.as_mut_ptr().cast(), n: self.0.len() }
     }
 
+    /// The place of `n` values to read, once they are written.
+    #[inline(always)]
+    pub fn at(&self, from: usize, n: usize) -> *const T {
+        debug_assert!(from + n <= self.0.len(), "{from} + {n} of {}", self.0.len());
+        self.0.as_ptr().cast::<T>().wrapping_add(from)
+    }
+
     /// # Safety
     /// Every value was written.
     pub unsafe fn into_vec(self) -> Vec<T> {
@@ -50,6 +57,11 @@ impl<T> Shared<T> {
     pub fn at(&self, from: usize, n: usize) -> *mut T {
         debug_assert!(from + n <= self.n, "{from} + {n} of {}", self.n);
         self.at.wrapping_add(from)
+    }
+
+    /// A part of it.
+    pub fn part(&self, from: usize, n: usize) -> Self {
+        Self { at: self.at(from, n), n }
     }
 }
 

@@ -3,10 +3,10 @@
 use super::buffer::{Buffer, Shared};
 use super::gates::{Forward, ForwardRow, Pass};
 use super::isa::{Dispatch, Job, Kernels};
-use super::product::{Packed, Product, Start};
+use super::product::{FillTransposed, Packed, Product, Start};
 use super::{
-    Inputs, PACK_ROWS, Plan, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, normed, padded_rows, shares,
-    team,
+    Inputs, PACK_ROWS, Parts, Plan, SHARED_FROM, Sharing, Sizes, chunk, lengths_of, normed, padded_rows,
+    shares, team,
 };
 use crate::kernel::{Cell, Sequence, threads};
 use std::ops::Range;
@@ -20,6 +20,7 @@ pub struct Kept<T: Copy> {
     /// What it belongs to.
     pub(super) sizes: Sizes,
     pub(super) lengths: Vec<usize>,
+    pub(super) parts: Parts,
     /// `[T, B, G, H]`: LSTM, GRU, and RNN with zoneout.
     pub(super) gates: Buffer<T>,
     /// Cell states after each step, `[T, B, H]`: LSTM.
@@ -66,6 +67,7 @@ impl<T: Dispatch> Job<T> for Run<'_, T> {
             plan,
             sizes,
             lengths: lengths.clone(),
+            parts: inputs.parts(),
             gates: kept(inputs.keeps_gates(cell), sizes.gates()),
             cells: kept(cell == Cell::Lstm, padded),
             recurrent: kept(cell == Cell::GruAfter, padded),
@@ -128,26 +130,18 @@ impl<T: Dispatch> Weights<T> {
         };
         let mut recurrent: Vec<_> = groups.iter().map(|n| Packed::new::<V>(d_hidden, n * padded)).collect();
         let mut jobs = Vec::new();
-        jobs.extend(
-            input.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, inputs.weight_ih, d_input)),
-        );
+        jobs.extend(input.iter_mut().flat_map(Packed::panels_mut).map(|panel| (panel, inputs.weight_ih)));
         let mut rest = inputs.weight_hh;
         for (packed, n) in recurrent.iter_mut().zip(groups) {
             let (own, after) = rest.split_at(n * d_hidden * d_hidden);
             rest = after;
-            jobs.extend(packed.panels_mut().map(|panel| (panel, own, d_hidden)));
+            jobs.extend(packed.panels_mut().map(|panel| (panel, own)));
         }
-        super::pack(jobs, |(panel, weight, k)| {
-            // Column j is a row of the weight: its values go down the panel.
-            for l in 0..panel.width {
-                let (gate, unit) = ((panel.column + l) / padded, (panel.column + l) % padded);
-                if unit < d_hidden {
-                    let row = &weight[(gate * d_hidden + unit) * k..][..k];
-                    for (to, from) in panel.data[l..].iter_mut().step_by(panel.width).zip(row) {
-                        *to = *from;
-                    }
-                }
-            }
+        let zeros = vec![T::ZERO; if padded > d_hidden { d_input.max(d_hidden) } else { 0 }];
+        super::pack(&jobs, |(panel, weight)| {
+            let (w, zeros) = (weight.as_ptr(), zeros.as_ptr());
+            // SAFETY: the weights' H rows of each of the panel's gates, of K values, and as many zeros.
+            unsafe { V::run(&FillTransposed { panel, w, d_hidden, padded, zeros }) };
         });
 
         let mut bias = vec![T::ZERO; gates * padded];

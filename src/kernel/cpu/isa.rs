@@ -48,28 +48,34 @@ mod x86 {
     kernels!(F64x8, "avx512f,avx2,fma");
 }
 
-/// An instruction set that there are kernels for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Isa {
+/// An instruction set that there are kernels for and that this processor has: there is no other way to
+/// one than [`Isa::all`] and [`Isa::best`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
     /// Whatever the compiler may use.
     Portable,
     /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     /// AVX-512 F.
+    #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl Isa {
     /// Those that this processor has, the widest last.
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self::Portable];
+        let mut all = vec![Self(Set::Portable)];
         // Miri runs no vendor's intrinsics.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                all.push(Self::Avx2);
+                all.push(Self(Set::Avx2));
                 if is_x86_feature_detected!("avx512f") {
-                    all.push(Self::Avx512);
+                    all.push(Self(Set::Avx512));
                 }
             }
         }
@@ -91,14 +97,15 @@ pub trait Job<T> {
 
 /// A float with a vector type in each instruction set.
 pub trait Dispatch: Float {
-    /// Runs `job` with the vectors of `isa`, which must be one of [`Isa::all`].
+    /// Runs `job` with the vectors of `isa`.
     fn dispatch<J: Job<Self>>(isa: Isa, job: J) -> J::Output;
     /// Runs an innermost loop likewise.
     ///
     /// # Safety
     /// Its pointers are valid.
     unsafe fn run<L: Loop<Self>>(isa: Isa, p: &L);
-    /// `dst = lhs · rhs`, or with `add` `dst += lhs · rhs`, for `dst [m, n]`, `lhs [m, k]`, `rhs [k, n]`, strides by row and column.
+    /// `dst = lhs · rhs`, or with `add` `dst += lhs · rhs`, for `dst [m, n]`, `lhs [m, k]`, `rhs [k, n]`,
+    /// strides by row and column.
     ///
     /// # Safety
     /// The matrices are valid.
@@ -115,23 +122,23 @@ macro_rules! dispatch {
     ($t:ty, $portable:ty, $avx2:ident, $avx512:ident) => {
         impl Dispatch for $t {
             fn dispatch<J: Job<Self>>(isa: Isa, job: J) -> J::Output {
-                match isa {
+                match isa.0 {
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => job.run::<super::simd::x86::$avx2>(),
+                    Set::Avx2 => job.run::<super::simd::x86::$avx2>(),
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => job.run::<super::simd::x86::$avx512>(),
-                    _ => job.run::<$portable>(),
+                    Set::Avx512 => job.run::<super::simd::x86::$avx512>(),
+                    Set::Portable => job.run::<$portable>(),
                 }
             }
 
             unsafe fn run<L: Loop<Self>>(isa: Isa, p: &L) {
                 unsafe {
-                    match isa {
+                    match isa.0 {
                         #[cfg(target_arch = "x86_64")]
-                        Isa::Avx2 => super::simd::x86::$avx2::run(p),
+                        Set::Avx2 => super::simd::x86::$avx2::run(p),
                         #[cfg(target_arch = "x86_64")]
-                        Isa::Avx512 => super::simd::x86::$avx512::run(p),
-                        _ => <$portable>::run(p),
+                        Set::Avx512 => super::simd::x86::$avx512::run(p),
+                        Set::Portable => <$portable>::run(p),
                     }
                 }
             }

@@ -131,7 +131,19 @@ pub struct Inputs<'a, T> {
     pub zoneout: [Option<&'a [T]>; 2],
 }
 
+/// The parts of a layer that decide what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parts {
+    norm: bool,
+    /// Of the hidden and of the cell state.
+    zoneout: [bool; 2],
+}
+
 impl<T: Float> Inputs<'_, T> {
+    fn parts(&self) -> Parts {
+        Parts { norm: self.norm.is_some(), zoneout: self.zoneout.map(|shares| shares.is_some()) }
+    }
+
     /// Whether a gradient needs what stands in the gates' place.
     fn keeps_gates(&self, cell: Cell) -> bool {
         cell.gates() > 1 || self.zoneout[0].is_some()
@@ -267,7 +279,8 @@ enum Sharing {
     Thin,
 }
 
-/// Rows from which on it pays to pack weights that are used once for each.
+/// Rows from which on it pays to pack weights that are used once for each. A stream of single steps
+/// with fewer rows needs no preparation of its weights: they are read as they lie.
 const PACK_ROWS: usize = 12;
 /// Products below which threads cost more than they save.
 const SHARED_FROM: usize = if cfg!(test) { 500 } else { 100_000 };
@@ -330,19 +343,9 @@ fn chunk(rows: usize, n_steps: usize) -> usize {
 }
 
 /// Fills panels, shared out among the threads.
-fn pack<'a, T: Float>(
-    jobs: Vec<(product::Panel<'a, T>, &'a [T], usize)>,
-    fill: impl Fn((&mut product::Panel<'a, T>, &'a [T], usize)) + Sync,
-) {
+fn pack<J: Sync>(jobs: &[J], fill: impl Fn(&J) + Sync) {
     let n = threads().min(jobs.len()).max(1);
-    let mut jobs = jobs;
-    let per_thread = jobs.len().div_ceil(n).max(1);
-    let shares: Vec<_> = jobs.chunks_mut(per_thread).map(std::sync::Mutex::new).collect();
-    team::each(shares.len(), &|k| {
-        for (panel, weight, size) in shares[k].lock().expect("one thread each").iter_mut() {
-            fill((panel, *weight, *size));
-        }
-    });
+    team::each(n, &|k| jobs[team::share(jobs.len(), 1, n, k)].iter().for_each(&fill));
 }
 
 /// Rows of H, padded with zeros.

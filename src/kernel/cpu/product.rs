@@ -1,13 +1,14 @@
 //! Products with weights that are packed once and used at every step.
 #![allow(clippy::needless_range_loop, reason = "tiles are arrays of one size, indexed alike")]
 
+use super::buffer::{Buffer, Shared};
 use super::isa::Loop;
 use super::simd::{Float, Vector};
 
 /// A matrix `[K, N]` in panels of two vectors' width (the last may be one): a panel's rows lie one
 /// after the other, so that a product reads it from front to back.
 pub struct Packed<T> {
-    data: Vec<T>,
+    data: Buffer<T>,
     k: usize,
     /// N in whole vectors.
     n: usize,
@@ -15,10 +16,11 @@ pub struct Packed<T> {
 }
 
 impl<T: Float> Packed<T> {
-    /// Room for `[k, n]`, n a multiple of the vector's lanes.
+    /// Room for `[k, n]`, n a multiple of the vector's lanes: every panel is filled before a product
+    /// reads it.
     pub fn new<V: Vector<T = T>>(k: usize, n: usize) -> Self {
         debug_assert_eq!(n % V::LANES, 0);
-        Self { data: vec![T::ZERO; k * n], k, n, lanes: V::LANES }
+        Self { data: Buffer::new(k * n), k, n, lanes: V::LANES }
     }
 
     /// Panels.
@@ -32,28 +34,102 @@ impl<T: Float> Packed<T> {
     }
 
     /// Panels to be filled, each `[K, width]`, with its first column.
-    pub fn panels_mut(&mut self) -> impl Iterator<Item = Panel<'_, T>> {
-        let (k, n, width) = (self.k, self.n, 2 * self.lanes);
-        self.data.chunks_mut((k * width).max(1)).enumerate().map(move |(p, data)| {
-            let column = p * width;
-            Panel { data, column, width: width.min(n - column) }
+    pub fn panels_mut(&mut self) -> impl Iterator<Item = Panel<T>> {
+        let (k, n, whole, data) = (self.k, self.n, 2 * self.lanes, self.data.shared());
+        (0..n).step_by(whole).map(move |column| {
+            let width = whole.min(n - column);
+            Panel { data: data.part(column * k, k * width), k, column, width }
         })
     }
 
     fn panel(&self, p: usize) -> (*const T, usize) {
         let column = p * 2 * self.lanes;
-        (self.data[column * self.k..].as_ptr(), (self.n - column).min(2 * self.lanes) / self.lanes)
+        let width = (self.n - column).min(2 * self.lanes);
+        (self.data.at(column * self.k, width * self.k), width / self.lanes)
     }
 }
 
 /// A part of a [`Packed`] matrix.
-pub struct Panel<'a, T> {
+pub struct Panel<T> {
     /// `[K, width]`
-    pub data: &'a mut [T],
+    data: Shared<T>,
+    k: usize,
     /// Its first column.
-    pub column: usize,
+    column: usize,
     /// Its columns.
-    pub width: usize,
+    width: usize,
+}
+
+/// Fills a panel of which each column is a row of a weight, for `x Wᵀ`.
+pub struct FillTransposed<'a, T> {
+    pub panel: &'a Panel<T>,
+    /// `[·, H, K]`, a matrix for each `padded` columns.
+    pub w: *const T,
+    pub d_hidden: usize,
+    pub padded: usize,
+    /// K zeros, for columns past H.
+    pub zeros: *const T,
+}
+
+impl<T: Float> Loop<T> for FillTransposed<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        let Self { panel: &Panel { data, k, column, width }, w, d_hidden, padded, zeros } = *self;
+        let row = |column: usize| match (column / padded, column % padded) {
+            (gate, unit) if unit < d_hidden => w.wrapping_add((gate * d_hidden + unit) * k),
+            _ => zeros,
+        };
+        // Blocks of 8 by 8, then what is left.
+        let (wide, deep) = (width / 8 * 8, k / 8 * 8);
+        for l in (0..wide).step_by(8) {
+            let rows: [_; 8] = std::array::from_fn(|n| row(column + l + n));
+            for at in (0..deep).step_by(8) {
+                let to = data.at(at * width + l, 7 * width + 8);
+                unsafe { V::transpose(rows.map(|row| row.wrapping_add(at)), to, width) };
+            }
+        }
+        for l in 0..width {
+            let row = row(column + l);
+            for at in if l < wide { deep } else { 0 }..k {
+                unsafe { *data.at(at * width + l, 1) = *row.add(at) };
+            }
+        }
+    }
+}
+
+/// Fills a panel with columns of a weight, for `x W`.
+pub struct Fill<'a, T> {
+    pub panel: &'a Panel<T>,
+    /// `[·, H, columns]`, a matrix for each `padded` rows; zeros follow the H.
+    pub w: *const T,
+    pub d_hidden: usize,
+    pub padded: usize,
+    pub columns: usize,
+}
+
+impl<T: Float> Loop<T> for Fill<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T = T>>(&self) {
+        let Self { panel: &Panel { data, k, column, width }, w, d_hidden, padded, columns } = *self;
+        for gate in 0..k / padded {
+            let from = w.wrapping_add(gate * d_hidden * columns + column);
+            for unit in 0..padded {
+                let row = (gate * padded + unit) * width;
+                for l in (0..width).step_by(V::LANES) {
+                    let n = columns.saturating_sub(column + l);
+                    let (from, to) = (from.wrapping_add(unit * columns + l), data.at(row + l, V::LANES));
+                    unsafe {
+                        let values = match unit < d_hidden {
+                            true if n >= V::LANES => V::load(from),
+                            true => V::load_part(from, n),
+                            false => V::splat(T::ZERO),
+                        };
+                        values.store(to);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// What a product starts from.

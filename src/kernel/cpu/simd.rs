@@ -113,6 +113,15 @@ pub trait Vector: Copy {
     unsafe fn pow2(self) -> Self;
     unsafe fn sqrt(self) -> Self;
     unsafe fn sum(self) -> Self::T;
+
+    /// Turns 8 rows of 8 values into columns, which lie `stride` apart at `to`.
+    #[inline(always)]
+    unsafe fn transpose(rows: [*const Self::T; 8], to: *mut Self::T, stride: usize) {
+        for k in 0..8 {
+            let column = rows.map(|row| unsafe { *row.add(k) });
+            unsafe { to.add(k * stride).cast::<[Self::T; 8]>().write_unaligned(column) };
+        }
+    }
 }
 
 /// `x` in every lane.
@@ -306,11 +315,30 @@ pub mod x86 {
         unsafe { _mm256_loadu_si256(KEEP.as_ptr().add(8 - n).cast()) }
     }
 
+    /// [`Vector::transpose`]: blocks of 4 by 4 in each half of the vectors.
+    #[inline(always)]
+    unsafe fn transpose_f32(rows: [*const f32; 8], to: *mut f32, stride: usize) {
+        for k in [0, 4] {
+            unsafe {
+                let [a, b, c, d] = std::array::from_fn(|l| {
+                    let half = _mm256_castps128_ps256(_mm_loadu_ps(rows[l].add(k)));
+                    _mm256_insertf128_ps::<1>(half, _mm_loadu_ps(rows[l + 4].add(k)))
+                });
+                let (first, last) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                _mm256_storeu_ps(to.add(k * stride), _mm256_shuffle_ps::<0x44>(first, last));
+                _mm256_storeu_ps(to.add((k + 1) * stride), _mm256_shuffle_ps::<0xEE>(first, last));
+                let (first, last) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                _mm256_storeu_ps(to.add((k + 2) * stride), _mm256_shuffle_ps::<0x44>(first, last));
+                _mm256_storeu_ps(to.add((k + 3) * stride), _mm256_shuffle_ps::<0xEE>(first, last));
+            }
+        }
+    }
+
     macro_rules! avx2 {
         ($name:ident, $v:ty, $t:ty, $lanes:literal, $keep:ident, $shift:ident, $plus:ident, $set:ident,
          $mantissa:literal, $bias:literal, [$load:ident, $store:ident, $load_part:ident, $store_part:ident,
          $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $min:ident, $max:ident,
-         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sqrt:ident]) => {
+         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sqrt:ident] $(, $transpose:ident)?) => {
             /// 256 bits.
             #[derive(Clone, Copy, Debug)]
             pub struct $name($v);
@@ -386,6 +414,12 @@ pub mod x86 {
                 unsafe fn sqrt(self) -> Self {
                     Self(unsafe { $sqrt(self.0) })
                 }
+                $(
+                    #[inline(always)]
+                    unsafe fn transpose(rows: [*const $t; 8], to: *mut $t, stride: usize) {
+                        unsafe { $transpose(rows, to, stride) }
+                    }
+                )?
                 #[inline(always)]
                 unsafe fn sum(self) -> $t {
                     let mut all = [0.0; $lanes];
@@ -430,7 +464,8 @@ pub mod x86 {
             _mm256_castps_si256,
             _mm256_castsi256_ps,
             _mm256_sqrt_ps
-        ]
+        ],
+        transpose_f32
     );
     avx2!(
         F64x4,
@@ -468,7 +503,7 @@ pub mod x86 {
         ($name:ident, $v:ty, $t:ty, $lanes:literal, $mask:ty, $shift:ident, $plus:ident, $set:ident,
          $mantissa:literal, $bias:literal, [$load:ident, $store:ident, $load_part:ident, $store_part:ident,
          $splat:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $min:ident, $max:ident,
-         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sqrt:ident, $sum:ident]) => {
+         $cmp:ident, $blend:ident, $to_int:ident, $from_int:ident, $sqrt:ident, $sum:ident] $(, $transpose:ident)?) => {
             /// 512 bits.
             #[derive(Clone, Copy, Debug)]
             pub struct $name($v);
@@ -543,6 +578,12 @@ pub mod x86 {
                 unsafe fn sqrt(self) -> Self {
                     Self(unsafe { $sqrt(self.0) })
                 }
+                $(
+                    #[inline(always)]
+                    unsafe fn transpose(rows: [*const $t; 8], to: *mut $t, stride: usize) {
+                        unsafe { $transpose(rows, to, stride) }
+                    }
+                )?
                 #[inline(always)]
                 unsafe fn sum(self) -> $t {
                     unsafe { $sum(self.0) }
@@ -581,7 +622,8 @@ pub mod x86 {
             _mm512_castsi512_ps,
             _mm512_sqrt_ps,
             _mm512_reduce_add_ps
-        ]
+        ],
+        transpose_f32
     );
     avx512!(
         F64x8,

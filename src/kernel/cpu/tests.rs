@@ -457,11 +457,13 @@ fn an_infinite_input_spoils_no_more_than_it_must() {
     }
 }
 
-#[test]
-#[should_panic(expected = "kept of another forward pass")]
-fn what_was_kept_belongs_to_its_run() {
-    let case = Case::new(Cell::GruBefore, [2, 2, 3, 4], [false; 4], 1);
-    let [x, h, _, w, u, ..] = &case.operands;
+/// Goes back through a layer with what another one kept.
+fn with_what_another_kept(
+    cells: [Cell; 2],
+    change: impl for<'a> FnOnce(&mut Inputs<'a, f64>, &'a [f64], Gains<'a, f64>),
+) {
+    let case = Case::new(cells[0], [2, 2, 3, 4], [false; 4], 1);
+    let [x, h, c, w, u, ..] = &case.operands;
     let inputs = Inputs {
         n_steps: 2,
         batch: 2,
@@ -469,7 +471,7 @@ fn what_was_kept_belongs_to_its_run() {
         d_hidden: 4,
         input: rows(x, [2, 2, 3], false),
         hidden: &h[..],
-        cell: None,
+        cell: (cells[0] == Cell::Lstm).then_some(&c[..]),
         weight_ih: &w[..],
         weight_hh: &u[..],
         bias_ih: None,
@@ -478,7 +480,35 @@ fn what_was_kept_belongs_to_its_run() {
         zoneout: [None, None],
     };
     let (packed, kept) = forward(Plan::default(), &case.sequence, &inputs, true);
-    let other = Sequence { cell: Cell::GruAfter, ..case.sequence.clone() };
+    let ones = vec![1.0; cells[0].gates() * 4];
+    let lstm = inputs.cell.map(|_| &ones[..4]);
+    let mut other = inputs;
+    change(&mut other, &ones[..4], Gains { input: &ones, recurrent: &ones, cell: lstm, cell_bias: None });
+    let sequence = Sequence { cell: cells[1], ..case.sequence.clone() };
     let wanted = Wanted { input: true, weights: true };
-    backward(&other, &inputs, kept.expect("asked for"), &packed, Grad::default(), wanted);
+    backward(&sequence, &other, kept.expect("asked for"), &packed, Grad::default(), wanted);
+}
+
+#[test]
+#[should_panic(expected = "kept of another forward pass")]
+fn what_was_kept_belongs_to_its_cell() {
+    with_what_another_kept([Cell::GruBefore, Cell::GruAfter], |_, _, _| ());
+}
+
+#[test]
+#[should_panic(expected = "kept of another forward pass")]
+fn what_was_kept_belongs_to_its_norm() {
+    with_what_another_kept([Cell::Lstm; 2], |other, _, gains| other.norm = Some(gains));
+}
+
+#[test]
+#[should_panic(expected = "kept of another forward pass")]
+fn what_was_kept_belongs_to_its_zoneout() {
+    with_what_another_kept([Cell::RnnTanh; 2], |other, shares, _| other.zoneout[0] = Some(shares));
+}
+
+#[test]
+#[should_panic(expected = "kept of another forward pass")]
+fn what_was_kept_belongs_to_the_cell_states_zoneout() {
+    with_what_another_kept([Cell::Lstm; 2], |other, shares, _| other.zoneout[1] = Some(shares));
 }

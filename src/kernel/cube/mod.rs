@@ -14,7 +14,8 @@ mod forward;
 mod product;
 
 use super::{
-    Cell, Gradients, Operands, Options, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, composed,
+    Cell, Gradients, Operands, Options, RecurrentBackend, Saved, Sequence, Wanted, WeightGradients, compose,
+    composed,
 };
 use crate::config::Kernel;
 use burn::tensor::backend::Backend;
@@ -46,14 +47,11 @@ impl<R: CubeRuntime, F: FloatElement, I: IntElement, BT: BoolElement> RecurrentB
 
     fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
         match Plan::new(sequence, &operands) {
-            Some(plan) => {
+            Ok(plan) => {
                 let (packed, kept) = plan.forward(operands);
                 (packed, Saved::Fused(Arc::new(kept)))
             }
-            None => {
-                let (packed, saved) = composed::forward(sequence, operands);
-                (packed, Saved::Composed(saved))
-            }
+            Err(missing) => compose(sequence, operands, &missing),
         }
     }
 
@@ -96,8 +94,11 @@ struct Plan<'a, R: CubeRuntime> {
 }
 
 impl<'a, R: CubeRuntime> Plan<'a, R> {
-    /// `None` where it is to be composed: as asked, or for the type, size or device.
-    fn new<B: Backend<Device = R::Device>>(sequence: &'a Sequence, operands: &Operands<B>) -> Option<Self> {
+    /// What is missing, where it is to be composed: as asked, or for the type, size or device.
+    fn new<B: Backend<Device = R::Device>>(
+        sequence: &'a Sequence,
+        operands: &Operands<B>,
+    ) -> Result<Self, String> {
         check(sequence, operands);
         let Operands { input, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh, .. } = operands;
         let [n_steps, batch, _] = input.dims();
@@ -112,17 +113,31 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
         // The products of a tick: those of all gates, but those past the reset gate are the next's.
         let gates = if sequence.cell == Cell::GruBefore { 2 } else { sequence.cell.gates() };
         let [forward, backward] = [gates, 1].map(|gates| Tile::new(gates, rows));
-        let fits = sequence.kernel != Kernel::Reference
-            && operands.options().none().is_ok()
-            && dtypes.into_iter().chain(optional).all(|dtype| dtype == DType::F32)
-            && n_steps * batch * d_hidden > 0
-            && (n_steps + 2).checked_mul(batch * width).is_some_and(|n| u32::try_from(n).is_ok())
-            && width * d_hidden <= u32::MAX as usize
-            && (UNITS * SLICES) as u32 <= hardware.max_units_per_cube
-            && forward.shared().max(backward.shared()) * size_of::<f32>() <= hardware.max_shared_memory_size
-            && batch.div_ceil(rows) <= hardware.max_cube_count.1 as usize
-            && d_hidden.div_ceil(UNITS) <= hardware.max_cube_count.0 as usize;
-        fits.then_some(Self { sequence, client, device, n_steps, batch, d_hidden, forward, backward })
+        operands.options().none()?;
+        let counted = (n_steps + 2).checked_mul(batch * width).is_some_and(|n| u32::try_from(n).is_ok())
+            && width * d_hidden <= u32::MAX as usize;
+        let shared = forward.shared().max(backward.shared()) * size_of::<f32>();
+        for (holds, missing) in [
+            (sequence.kernel != Kernel::Reference, "it is not wanted"),
+            (dtypes.into_iter().chain(optional).all(|dtype| dtype == DType::F32), "tensors must be of f32"),
+            (n_steps * batch * d_hidden > 0, "there is nothing to compute"),
+            (counted, "a sequence has at most 2^32 values"),
+            ((UNITS * SLICES) as u32 <= hardware.max_units_per_cube, "the device's workgroups are too small"),
+            (shared <= hardware.max_shared_memory_size, "the device's workgroups share too little memory"),
+            (
+                batch.div_ceil(rows) <= hardware.max_cube_count.1 as usize,
+                "the batch is too large for the device",
+            ),
+            (
+                d_hidden.div_ceil(UNITS) <= hardware.max_cube_count.0 as usize,
+                "there are too many units for the device",
+            ),
+        ] {
+            if !holds {
+                return Err(missing.into());
+            }
+        }
+        Ok(Self { sequence, client, device, n_steps, batch, d_hidden, forward, backward })
     }
 
     fn width(&self) -> usize {
@@ -311,7 +326,7 @@ impl<'a, R: CubeRuntime> Plan<'a, R> {
 /// What the kernels' indices rely on.
 pub(super) fn check<B: Backend>(sequence: &Sequence, operands: &Operands<B>) {
     let Operands { input, hidden, cell, weight_ih, weight_hh, bias_ih, bias_hh, .. } = operands;
-    let [_, batch, d_input] = input.dims();
+    let [n_steps, batch, d_input] = input.dims();
     let [width, d_hidden] = weight_hh.dims();
     assert_eq!(width, sequence.cell.gates() * d_hidden, "recurrent weights are [G·H, H]");
     assert_eq!(weight_ih.dims(), [width, d_input], "input weights are [G·H, D]");
@@ -319,7 +334,10 @@ pub(super) fn check<B: Backend>(sequence: &Sequence, operands: &Operands<B>) {
     assert_eq!(cell.is_some(), sequence.cell.has_cell_state(), "only an LSTM has a cell state");
     assert!(cell.iter().all(|cell| cell.dims() == [batch, d_hidden]), "the cell state is [B, H]");
     assert!([bias_ih, bias_hh].into_iter().flatten().all(|b| b.dims() == [width]), "biases are [G·H]");
-    assert!(sequence.lengths.iter().all(|lengths| lengths.len() == batch), "there are B lengths");
+    let fits = |lengths: &Vec<usize>| {
+        lengths.len() == batch && lengths.iter().all(|length| (1..=n_steps).contains(length))
+    };
+    assert!(sequence.lengths.iter().all(fits), "there are B lengths of 1 to T");
 }
 
 /// A backend whose tensors are CubeCL's.

@@ -128,6 +128,25 @@ where
     Tensor::from_primitive(TensorPrimitive::Float(T::tensor(array)))
 }
 
+/// The values of a weight `[D, O]` as they lie, and whether that is column by column: a transposed weight, which an
+/// embedding shares with a head, is not copied.
+fn as_it_lies<T: Element>(weight: &NdArrayTensor) -> (Cow<'_, [T]>, bool) {
+    match T::view(weight).reversed_axes().to_slice() {
+        Some(values) => (Cow::Borrowed(values), true),
+        None => (in_order::<T>(weight, &[0, 1]), false),
+    }
+}
+
+fn weight_matrix<T: Clone>(
+    (values, by_columns): &(Cow<'_, [T]>, bool),
+    [d_input, d_output]: [usize; 2],
+) -> Matrix<'_, T> {
+    match by_columns {
+        true => Matrix::new(values, [d_output, d_input]).transposed(),
+        false => Matrix::new(values, [d_input, d_output]),
+    }
+}
+
 fn affine<B, T: Element, const N: usize>(
     input: Tensor<B, N>,
     weight: Tensor<B, 2>,
@@ -143,11 +162,11 @@ where
     let [input, weight] = [primitive(&input), primitive(&weight)];
     let bias = bias.as_ref().map(primitive);
     let axes = axes(&T::view(&input));
-    let (x, w) = (in_order::<T>(&input, &axes), in_order::<T>(&weight, &[0, 1]));
+    let (x, w) = (in_order::<T>(&input, &axes), as_it_lies::<T>(&weight));
     let output = cpu::product(
         Crew::default(),
         Matrix::new(&x, [rows, d_input]),
-        Matrix::new(&w, [d_input, d_output]),
+        weight_matrix(&w, [d_input, d_output]),
         bias.as_ref().map(|bias| in_order::<T>(bias, &[0])).as_deref(),
     );
     shape[N - 1] = d_output;
@@ -173,8 +192,8 @@ where
     let crew = Crew::default();
     AffineGradients {
         input: wanted.input.then(|| {
-            let w = in_order::<T>(&weight, &[0, 1]);
-            let weight = Matrix::new(&w, [d_input, d_output]);
+            let w = as_it_lies::<T>(&weight);
+            let weight = weight_matrix(&w, [d_input, d_output]);
             wrap(from_order(cpu::product(crew, grad, weight.transposed(), None), &shape, &axes))
         }),
         weight: wanted.weight.then(|| {
