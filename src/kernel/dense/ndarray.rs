@@ -137,10 +137,10 @@ fn as_it_lies<T: Element>(weight: &NdArrayTensor) -> (Cow<'_, [T]>, bool) {
     }
 }
 
-fn weight_matrix<T: Clone>(
-    (values, by_columns): &(Cow<'_, [T]>, bool),
+fn weight_matrix<'a, T: Clone>(
+    (values, by_columns): &'a (Cow<'_, [T]>, bool),
     [d_input, d_output]: [usize; 2],
-) -> Matrix<'_, T> {
+) -> Matrix<'a, T> {
     match by_columns {
         true => Matrix::new(values, [d_output, d_input]).transposed(),
         false => Matrix::new(values, [d_input, d_output]),
