@@ -6,7 +6,7 @@
 //!
 //! LSTM: Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000. GRU: Cho et
 //! al. 2014, arXiv 1406.1078. Back-propagation through time: Werbos 1990. Layer norm and zoneout:
-//! [`Norm`], [`Zoneout`](super::Zoneout).
+//! [`Norm`], [`Zoneout`].
 
 use super::{
     Cell, Gradients, Keep, NORM_EPSILON, Norm, Operands, Sequence, Wanted, WeightGradients, Zoneout,
