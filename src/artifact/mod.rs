@@ -3,34 +3,40 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `manifest.json` | [`Manifest`]: format version, what wrote it, which record |
+//! | `manifest.json` | [`Manifest`]: format version, what wrote it, which record, every file's SHA-256 |
 //! | `config.toml` | the resolved configuration |
 //! | `schema.json` | labels, vocabulary, scales: [`Schema`] |
-//! | `record.mpk`, `.bin` or `.safetensors` | the weights |
+//! | `record.mpk`, `.bin`, `.bpk`, `.json` or `.safetensors` | the weights |
 //! | `scores.json` | [`Score`]s |
 //! | `README.md` | the card, in the zoo |
 
 mod record;
+mod tree;
 
-pub use record::{NamedTensor, Precision, RecordFormat, named_tensors, rounded};
+pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
 
 use crate::config::{Config, ModelConfig};
 use crate::data::Schema;
 use crate::error::{Error, Result};
-use crate::file::{read_utf8, sync_folder, write_whole};
+use crate::file::{read_bytes, read_utf8, sync_folder, utf8, write_whole};
 use crate::kernel::RecurrentBackend;
 use crate::model::{self, Model};
 use crate::train::Score;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The format of model folders that this version writes, and the newest that it reads.
+/// The format of model folders that this version writes and reads.
 pub const FORMAT: u32 = 1;
 
 /// Bytes of the largest text file in a model folder.
 const MAX_TEXT: u64 = 64 << 20;
+
+/// Bytes of the largest record.
+const MAX_RECORD: u64 = 16 << 30;
 
 /// What a model folder says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +66,12 @@ pub struct Manifest {
     /// Wall time of its training, seconds; 0: not known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub seconds: f64,
+    /// SHA-256 of each file but this one and the card, in hexadecimal. [`save`] and [`seal`] know it.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// SHA-256 of this file without this value.
+    #[serde(default)]
+    pub sha256: String,
 }
 
 impl Manifest {
@@ -77,8 +89,51 @@ impl Manifest {
             epoch,
             trained_on,
             seconds: 0.0,
+            files: BTreeMap::new(),
+            sha256: String::new(),
         }
     }
+}
+
+impl Manifest {
+    /// What [`Self::sha256`] has to be.
+    fn digest(&self) -> String {
+        digest(&json(&Self { sha256: String::new(), ..self.clone() }))
+    }
+}
+
+/// SHA-256 in hexadecimal.
+fn digest(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// That the file `path` is the one that a manifest knows.
+fn check_digest(path: &Path, bytes: &[u8], known: &str) -> Result<()> {
+    if digest(bytes) == known {
+        return Ok(());
+    }
+    let message = "is not as the manifest has it (SHA-256): the file is damaged or was changed; copy or export the folder again, or, if the change is yours, run `rnn-zoo seal` on the folder";
+    Err(Error::file(path, message))
+}
+
+/// Takes the files of a model folder as they are: writes its manifest with their SHA-256 anew.
+///
+/// # Errors
+/// What is missing, or a manifest that cannot be read.
+pub fn seal(folder: &Path) -> Result<()> {
+    let folder = &locate(folder)?;
+    let mut manifest: Manifest = read_manifest(folder)?;
+    let names = ["config.toml", "schema.json", "scores.json"].map(String::from);
+    manifest.files = names
+        .into_iter()
+        .chain([manifest.record.file_name()])
+        .map(|name| {
+            let bytes = read_bytes(&folder.join(&name), MAX_RECORD)?;
+            Ok((name, digest(&bytes)))
+        })
+        .collect::<Result<_>>()?;
+    manifest.sha256 = manifest.digest();
+    write_whole(&folder.join("manifest.json"), &json(&manifest))
 }
 
 fn is_zero(seconds: &f64) -> bool {
@@ -113,13 +168,20 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
     fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
     let draft =
         tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
-    let write = |name: &str, bytes: &[u8]| write_whole(&draft.path().join(name), bytes);
-    write("manifest.json", &json(&contents.manifest))?;
+    let mut manifest = contents.manifest.clone();
+    let mut files = BTreeMap::new();
+    let mut write = |name: &str, bytes: &[u8]| {
+        files.insert(name.into(), digest(bytes));
+        write_whole(&draft.path().join(name), bytes)
+    };
     write("config.toml", contents.config.to_toml().as_bytes())?;
     write("schema.json", &json(&contents.schema))?;
     write("scores.json", &json(&contents.scores))?;
-    let format = contents.manifest.record;
-    write(&format.file_name(), &record::encode(model, format, contents.manifest.precision)?)?;
+    let format = manifest.record;
+    write(&format.file_name(), &record::encode(model, format, manifest.precision)?)?;
+    manifest.files = files;
+    manifest.sha256 = manifest.digest();
+    write_whole(&draft.path().join("manifest.json"), &json(&manifest))?;
     let draft = draft.keep();
     fs::rename(&draft, folder).map_err(|e| {
         fs::remove_dir_all(&draft).ok();
@@ -134,40 +196,15 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
 /// # Errors
 /// What is missing, damaged, or of a newer format.
 pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
-    let in_zoo = Path::new("models").join(folder);
-    let folder = if !folder.exists() && in_zoo.join("manifest.json").exists() { &in_zoo } else { folder };
-    let inside = folder.join("model");
-    let folder = if !folder.join("manifest.json").exists() && inside.join("manifest.json").exists() {
-        inside
-    } else {
-        folder.to_path_buf()
-    };
-    if !folder.is_dir() {
-        return Err(Error::file(
-            &folder,
-            "is not a folder: name a model folder, as in models/speaker, or a run",
-        ));
-    }
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
+    let folder = locate(folder)?;
+    let manifest = read_manifest(&folder)?;
     let path = folder.join("manifest.json");
-    if !path.exists() {
-        return Err(Error::file(&folder, "has no manifest.json: it is not a model folder"));
-    }
-    let text = read_utf8(&path, MAX_TEXT)?;
-    let Version { format } = parse(&path, &text)?;
-    if format > FORMAT {
-        return Err(Error::file(
-            &path,
-            format!("is of format {format}, and this version reads up to {FORMAT}: use a newer rnn-zoo"),
-        ));
-    }
-    let manifest: Manifest = parse(&path, &text)?;
     let read = |name: &str| -> Result<(PathBuf, String)> {
+        let known = manifest.files.get(name).ok_or_else(|| unknown(&path, name))?;
         let path = folder.join(name);
-        let text = read_utf8(&path, MAX_TEXT)?;
+        let bytes = read_bytes(&path, MAX_TEXT)?;
+        check_digest(&path, &bytes, known)?;
+        let text = utf8(&path, bytes)?;
         Ok((path, text))
     };
     let (path, text) = read("config.toml")?;
@@ -182,7 +219,59 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     })?;
     let (path, text) = read("scores.json")?;
     let scores: Vec<Score> = parse(&path, &text)?;
+    // Last, so that what is wrong with another file is said of that one.
+    check_digest(
+        &folder.join("manifest.json"),
+        &json(&Manifest { sha256: String::new(), ..manifest.clone() }),
+        &manifest.sha256,
+    )?;
     Ok((folder, ModelFolder { manifest, config, schema, scores }))
+}
+
+/// The model folder that is meant.
+fn locate(folder: &Path) -> Result<PathBuf> {
+    let in_zoo = Path::new("models").join(folder);
+    let folder = if !folder.exists() && in_zoo.join("manifest.json").exists() { &in_zoo } else { folder };
+    let inside = folder.join("model");
+    let folder = if !folder.join("manifest.json").exists() && inside.join("manifest.json").exists() {
+        inside
+    } else {
+        folder.to_path_buf()
+    };
+    if !folder.is_dir() {
+        return Err(Error::file(
+            &folder,
+            "is not a folder: name a model folder, as in models/speaker, or a run",
+        ));
+    }
+    Ok(folder)
+}
+
+/// The manifest of a model folder, its format known.
+fn read_manifest(folder: &Path) -> Result<Manifest> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let path = folder.join("manifest.json");
+    if !path.exists() {
+        return Err(Error::file(folder, "has no manifest.json: it is not a model folder"));
+    }
+    let text = read_utf8(&path, MAX_TEXT)?;
+    let Version { format } = parse(&path, &text)?;
+    if format != FORMAT {
+        return Err(Error::file(
+            &path,
+            format!(
+                "is of format {format}, and this version reads {FORMAT}: use the rnn-zoo that wrote it, or a newer one"
+            ),
+        ));
+    }
+    parse(&path, &text)
+}
+
+fn unknown(manifest: &Path, name: &str) -> Error {
+    Error::file(manifest, format!("has no SHA-256 of {name}: export the folder again"))
 }
 
 /// Reads a model folder whole.
@@ -194,15 +283,22 @@ pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(M
     let mut config = contents.config.model.clone();
     model::resolve(&mut config, &contents.schema)
         .map_err(|e| Error::file(folder.join("config.toml"), format!("does not fit schema.json: {e}")))?;
-    let path = folder.join(contents.manifest.record.file_name());
+    let name = contents.manifest.record.file_name();
+    let known =
+        contents.manifest.files.get(&name).ok_or_else(|| unknown(&folder.join("manifest.json"), &name))?;
+    let path = folder.join(&name);
     let bytes = fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
     // Before memory is taken for the weights: each of them is two bytes or more of the record.
     if least_parameters(&config).is_none_or(|least| least as u64 > bytes / 2) {
         let message = "is too small for the sizes in config.toml: the record is damaged or of another kind; export or copy it again";
         return Err(Error::file(&path, message));
     }
+    let bytes = read_bytes(&path, MAX_RECORD)?;
+    check_digest(&path, &bytes, known)?;
     let model = Model::new(&config, 0, device)?;
-    let model = record::load(model, &path, (contents.manifest.record, contents.manifest.precision))?;
+    let Manifest { record, precision, .. } = contents.manifest;
+    let model =
+        load_record(model, bytes, record, precision).map_err(|message| Error::file(&path, message))?;
     Ok((contents, model))
 }
 

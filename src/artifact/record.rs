@@ -3,24 +3,21 @@
 //! Whatever the format, a record becomes a list of named tensors first, is held against the model's
 //! own names and shapes, and only then touches the model: burn's loaders check neither.
 
+use super::tree::Tree;
 use crate::error::{Error, Result};
-use crate::file::read_bytes;
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::record::{
-    BinBytesRecorder, FullPrecisionSettings, HalfPrecisionSettings, NamedMpkBytesRecorder, Recorder,
+    BinBytesRecorder, BurnRecord, FullPrecisionSettings, HalfPrecisionSettings, NamedMpkBytesRecorder,
+    PrecisionSettings, PrettyJsonFileRecorder, Record, Recorder,
 };
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bytes, DType, Tensor, TensorData, f16};
-use rmpv::Value;
+use burn_store::{BurnpackStore, BurnpackWriter, ModuleStore, TensorSnapshot};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
-
-/// Bytes of the largest record.
-const MAX_RECORD: u64 = 16 << 30;
 
 /// How weights are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,26 +27,35 @@ pub enum RecordFormat {
     Mpk,
     /// burn's bincode.
     Bin,
+    /// burn's burnpack, with the module's own names.
+    Burnpack,
+    /// burn's JSON: a number a byte, four times the size.
+    Json,
     /// safetensors, with the module's own names.
     Safetensors,
 }
 
 impl RecordFormat {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Mpk, Self::Bin, Self::Safetensors];
+    pub const ALL: [Self; 5] = [Self::Mpk, Self::Bin, Self::Burnpack, Self::Json, Self::Safetensors];
 
-    /// Its name: that of `--format`, and the file's extension.
+    /// Its name, that of `--format`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mpk => "mpk",
             Self::Bin => "bin",
+            Self::Burnpack => "burnpack",
+            Self::Json => "json",
             Self::Safetensors => "safetensors",
         }
     }
 
     /// The record's name in a model folder.
     pub fn file_name(self) -> String {
-        format!("record.{}", self.name())
+        match self {
+            Self::Burnpack => "record.bpk".into(),
+            _ => format!("record.{}", self.name()),
+        }
     }
 }
 
@@ -125,46 +131,59 @@ pub(super) fn encode<B: RecurrentBackend>(
     format: RecordFormat,
     precision: Precision,
 ) -> Result<Vec<u8>> {
-    let unwritten = |e: &dyn std::fmt::Display| Error::Input(format!("the record cannot be written: {e}"));
-    let burn = |e: burn::record::RecorderError| unwritten(&e);
-    let record = || model.clone().into_record();
+    let unwritten = |message: String| Error::Input(format!("the record cannot be written: {message}"));
     if precision == Precision::Half
         && let Some(tensor) = named_tensors(model).into_iter().find(|t| !fits_half(&t.data))
     {
-        return Err(unwritten(&format!(
+        return Err(unwritten(format!(
             "weights of {} are too large for 16 bits: use full precision",
             tensor.name
         )));
     }
-    match (format, precision) {
-        (RecordFormat::Mpk, Precision::Full) => {
-            Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record(), ())
-                .map_err(burn)
+    match precision {
+        Precision::Full => encode_as::<B, FullPrecisionSettings>(model, format),
+        Precision::Half => encode_as::<B, HalfPrecisionSettings>(model, format),
+    }
+    .map_err(unwritten)
+}
+
+fn encode_as<B: RecurrentBackend, S: PrecisionSettings>(
+    model: &Model<B>,
+    format: RecordFormat,
+) -> Result<Vec<u8>, String> {
+    let record = || model.clone().into_record();
+    let tensors =
+        || named_tensors(model).into_iter().map(|t| (t.name, t.data.convert::<S::FloatElem>())).collect();
+    match format {
+        RecordFormat::Mpk => {
+            Recorder::<B>::record(&NamedMpkBytesRecorder::<S>::new(), record(), ()).map_err(|e| e.to_string())
         }
-        (RecordFormat::Mpk, Precision::Half) => {
-            Recorder::<B>::record(&NamedMpkBytesRecorder::<HalfPrecisionSettings>::new(), record(), ())
-                .map_err(burn)
+        RecordFormat::Bin => {
+            Recorder::<B>::record(&BinBytesRecorder::<S>::new(), record(), ()).map_err(|e| e.to_string())
         }
-        (RecordFormat::Bin, Precision::Full) => {
-            Recorder::<B>::record(&BinBytesRecorder::<FullPrecisionSettings>::new(), record(), ())
-                .map_err(burn)
+        // As burn's recorder has it, without its line a byte.
+        RecordFormat::Json => {
+            let item = record().into_item::<S>();
+            serde_json::to_vec(&BurnRecord::<_, B>::new::<PrettyJsonFileRecorder<S>>(item))
+                .map_err(|e| e.to_string())
         }
-        (RecordFormat::Bin, Precision::Half) => {
-            Recorder::<B>::record(&BinBytesRecorder::<HalfPrecisionSettings>::new(), record(), ())
-                .map_err(burn)
+        RecordFormat::Burnpack => {
+            let tensors: Vec<(String, TensorData)> = tensors();
+            let snapshots = tensors.into_iter().enumerate().map(|(k, (name, data))| {
+                let path = name.split('.').map(String::from).collect();
+                TensorSnapshot::from_data(data, path, Vec::new(), ParamId::from(k as u64))
+            });
+            let bytes = BurnpackWriter::new(snapshots.collect()).to_bytes();
+            bytes.map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
         }
-        (RecordFormat::Safetensors, _) => {
-            let convert = |data: TensorData| match precision {
-                Precision::Full => (Dtype::F32, data.convert::<f32>()),
-                Precision::Half => (Dtype::F16, data.convert::<f16>()),
-            };
-            let tensors: Vec<_> =
-                named_tensors(model).into_iter().map(|t| (t.name, convert(t.data))).collect();
-            let views = tensors.iter().map(|(name, (dtype, data))| {
-                let view = TensorView::new(*dtype, data.shape.to_vec(), data.as_bytes());
+        RecordFormat::Safetensors => {
+            let tensors: Vec<(String, TensorData)> = tensors();
+            let views = tensors.iter().map(|(name, data)| {
+                let dtype = if data.dtype == DType::F16 { Dtype::F16 } else { Dtype::F32 };
+                let view = TensorView::new(dtype, data.shape.to_vec(), data.as_bytes());
                 (name.as_str(), view.expect("a tensor's bytes are those of its shape"))
             });
-            safetensors::serialize(views, None).map_err(|e| unwritten(&e))
+            safetensors::serialize(views, None).map_err(|e| e.to_string())
         }
     }
 }
@@ -191,38 +210,31 @@ pub fn rounded<B: RecurrentBackend>(model: Model<B>) -> Model<B> {
     model.map(&mut Round)
 }
 
-/// `model` with the weights of a record; itself untouched where the record does not fit.
-pub(super) fn load<B: RecurrentBackend>(
+/// `model` with the weights of a record, which is not trusted: names, shapes, types and lengths are
+/// held against the model's before any of it is used.
+///
+/// # Errors
+/// A record that is damaged, or of another architecture.
+pub fn load_record<B: RecurrentBackend>(
     model: Model<B>,
-    path: &Path,
-    (format, precision): (RecordFormat, Precision),
-) -> Result<Model<B>> {
-    let bytes = read_bytes(path, MAX_RECORD)?;
+    record: Vec<u8>,
+    format: RecordFormat,
+    precision: Precision,
+) -> Result<Model<B>, String> {
     let tensors = match format {
-        RecordFormat::Mpk => decode_mpk(&bytes),
-        RecordFormat::Bin => decode_bin(&model, &bytes, precision),
-        RecordFormat::Safetensors => decode_safetensors(&bytes),
-    }
-    .map_err(|message| {
-        Error::file(
-            path,
-            format!("{message}: the record is damaged or of another kind; export or copy it again"),
-        )
+        RecordFormat::Mpk => Tree::from_mpk(&record).and_then(tensors_of),
+        RecordFormat::Json => Tree::from_json(&record).and_then(tensors_of),
+        RecordFormat::Bin => decode_bin(&model, &record, precision),
+        RecordFormat::Burnpack => decode_burnpack(record),
+        RecordFormat::Safetensors => decode_safetensors(&record),
+    };
+    let tensors = tensors.map_err(|message| {
+        format!("{message}: the record is damaged or of another kind; export or copy it again")
     })?;
-    apply(model, tensors).map_err(|message| Error::file(path, message))
+    apply(model, tensors)
 }
 
 type Decoded = Result<BTreeMap<String, TensorData>, String>;
-
-fn decode_mpk(bytes: &[u8]) -> Decoded {
-    let mut rest = bytes;
-    let value = rmpv::decode::read_value(&mut rest).map_err(|e| format!("it is not MessagePack ({e})"))?;
-    if !rest.is_empty() {
-        return Err(format!("{} bytes follow its end", rest.len()));
-    }
-    let item = entry(&value, "item").ok_or("it has no `item`")?;
-    tensors_of(item)
-}
 
 /// Reads bincode without decoding it: the architecture alone says where each byte of such a record
 /// lies, so its frame is held against one of our own, and only the weights are taken out of it.
@@ -275,6 +287,28 @@ impl<B: Backend> ModuleMapper<B> for Mark {
     }
 }
 
+fn decode_burnpack(bytes: Vec<u8>) -> Decoded {
+    let n_bytes = bytes.len();
+    let mut store = BurnpackStore::from_bytes(Some(Bytes::from_bytes_vec(bytes)));
+    let snapshots = store.get_all_snapshots().map_err(|e| format!("it is not burnpack ({e})"))?;
+    // The format lets tensors lie over each other.
+    let sizes = snapshots.values().map(|s| n_bytes_of(&s.shape, s.dtype));
+    if sizes.into_iter().try_fold(0usize, |sum, n| sum.checked_add(n?)).is_none_or(|sum| sum > n_bytes) {
+        return Err("its tensors are larger than it".into());
+    }
+    snapshots
+        .iter()
+        .map(|(name, snapshot)| {
+            if !matches!(snapshot.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
+                return Err(format!("`{name}` is not of a float type"));
+            }
+            let data = snapshot.to_data().map_err(|e| format!("`{name}` cannot be read ({e:?})"))?;
+            let TensorData { bytes, shape, dtype } = data;
+            Ok((name.clone(), floats(name, bytes.to_vec(), shape.to_vec(), dtype)?))
+        })
+        .collect()
+}
+
 fn decode_safetensors(bytes: &[u8]) -> Decoded {
     let file =
         safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
@@ -293,8 +327,10 @@ fn decode_safetensors(bytes: &[u8]) -> Decoded {
 }
 
 /// The tensors of a record of burn's: maps and lists with parameters as leaves.
-fn tensors_of(item: &Value) -> Decoded {
-    let Value::Map(kinds) = item else { return Err("its item is not a model".into()) };
+fn tensors_of(mut record: Tree) -> Decoded {
+    let Tree::Map(entries) = &mut record else { return Err("it is not a record".into()) };
+    let item = entries.iter_mut().find(|(name, _)| name == "item").map(|(_, item)| item);
+    let Some(Tree::Map(kinds)) = item else { return Err("its item is not a model".into()) };
     let mut tensors = BTreeMap::new();
     for (_, model) in kinds {
         walk(model, &mut Vec::new(), &mut tensors)?;
@@ -303,13 +339,14 @@ fn tensors_of(item: &Value) -> Decoded {
 }
 
 fn walk(
-    value: &Value,
+    value: &mut Tree,
     path: &mut Vec<String>,
     tensors: &mut BTreeMap<String, TensorData>,
 ) -> Result<(), String> {
+    let is_leaf = value.entry("id").is_some();
     match value {
-        Value::Map(entries) => match entry(value, "param") {
-            Some(param) if entry(value, "id").is_some() => {
+        Tree::Map(entries) => match entries.iter_mut().find(|(name, _)| is_leaf && name == "param") {
+            Some((_, param)) => {
                 let name = path.join(".");
                 let data = leaf(&name, param)?;
                 if tensors.insert(name.clone(), data).is_some() {
@@ -317,14 +354,14 @@ fn walk(
                 }
                 Ok(())
             }
-            _ => entries.iter().try_for_each(|(key, value)| {
-                path.push(key.as_str().ok_or("it has a key that is not text")?.into());
+            None => entries.iter_mut().try_for_each(|(key, value)| {
+                path.push(key.clone());
                 let walked = walk(value, path, tensors);
                 path.pop();
                 walked
             }),
         },
-        Value::Array(values) => values.iter().enumerate().try_for_each(|(k, value)| {
+        Tree::List(values) => values.iter_mut().enumerate().try_for_each(|(k, value)| {
             path.push(k.to_string());
             let walked = walk(value, path, tensors);
             path.pop();
@@ -335,43 +372,36 @@ fn walk(
     }
 }
 
-fn entry<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    value.as_map()?.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, v)| v)
-}
-
-/// A serialised [`TensorData`].
-fn leaf(name: &str, value: &Value) -> Result<TensorData, String> {
-    let field = |key: &str| entry(value, key).ok_or_else(|| format!("`{name}` has no `{key}`"));
-    let bytes = match field("bytes")? {
-        Value::Binary(bytes) => bytes.clone(),
-        Value::Array(values) => {
-            let bytes: Option<Vec<u8>> =
-                values.iter().map(|v| v.as_u64().and_then(|v| v.try_into().ok())).collect();
-            bytes.ok_or_else(|| format!("the bytes of `{name}` are not bytes"))?
-        }
-        _ => return Err(format!("the bytes of `{name}` are not bytes")),
-    };
-    let shape = field("shape")?.as_array().and_then(|dims| {
-        dims.iter().map(|d| d.as_u64().and_then(|d| d.try_into().ok())).collect::<Option<Vec<usize>>>()
-    });
-    let shape = shape.ok_or_else(|| format!("`{name}` has no proper shape"))?;
-    let dtype = match field("dtype")?.as_str() {
+/// A serialised [`TensorData`], whose bytes are taken out of it.
+fn leaf(name: &str, value: &mut Tree) -> Result<TensorData, String> {
+    let field = |key: &str| value.entry(key).ok_or_else(|| format!("`{name}` has no `{key}`"));
+    let shape = field("shape")?.sizes().ok_or_else(|| format!("`{name}` has no proper shape"))?;
+    let dtype = match field("dtype")?.text() {
         Some("F64") => DType::F64,
         Some("F32") => DType::F32,
         Some("F16") => DType::F16,
         Some("BF16") => DType::BF16,
         _ => return Err(format!("`{name}` is not of a float type")),
     };
-    floats(name, bytes, shape, dtype)
+    let Tree::Map(entries) = value else { return Err(format!("`{name}` has no `bytes`")) };
+    let bytes = entries.iter_mut().find(|(key, _)| key == "bytes").map(|(_, bytes)| bytes);
+    let Some(Tree::Bytes(bytes)) = bytes else {
+        return Err(format!("the bytes of `{name}` are not bytes"));
+    };
+    floats(name, std::mem::take(bytes), shape, dtype)
 }
 
-/// Bytes as f32, after their number was held against the shape.
+/// Bytes of a tensor; `None`: more than can be counted.
+fn n_bytes_of(shape: &[usize], dtype: DType) -> Option<usize> {
+    shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d))
+}
+
+/// A tensor, after its bytes' number was held against its shape.
 fn floats(name: &str, bytes: Vec<u8>, shape: Vec<usize>, dtype: DType) -> Result<TensorData, String> {
-    let expected = shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d));
-    if expected != Some(bytes.len()) {
+    if n_bytes_of(&shape, dtype) != Some(bytes.len()) {
         return Err(format!("`{name}` of shape {shape:?} has {} bytes", bytes.len()));
     }
-    Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape, dtype).convert::<f32>())
+    Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape, dtype))
 }
 
 fn apply<B: RecurrentBackend>(
@@ -420,7 +450,7 @@ impl<B: Backend> ModuleMapper<B> for Apply {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let data = self.tensors.remove(&self.path.name()).expect("every name was checked");
+        let data = self.tensors.remove(&self.path.name()).expect("every name was checked").convert::<f32>();
         let (id, device): (ParamId, _) = (param.id, param.val().device());
         param.transform_for_load(Tensor::from_data(data, &device), id)
     }

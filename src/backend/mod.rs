@@ -204,20 +204,29 @@ fn wgpu_devices() -> Vec<DeviceInfo> {
     devices
 }
 
+/// The environment variable that names this machine's backend.
+pub const VARIABLE: &str = "RNN_ZOO_BACKEND";
+
 /// The device for what was asked, or the most capable one.
 ///
 /// `backend` is a name of [`BackendKind`]; `device` is as [`DeviceInfo::name`] has it, `cuda` and
-/// `gpu` meaning the first.
+/// `gpu` meaning the first. Where neither is given, [`VARIABLE`] may name the backend.
 ///
 /// # Errors
 /// A backend that is unknown or not compiled in, with the feature to rebuild with; a device that
 /// is not there, with those that are.
 pub fn select(backend: Option<&str>, device: Option<&str>) -> Result<DeviceInfo> {
     let all = devices();
+    let set = match (backend, device) {
+        (None, None) => std::env::var(VARIABLE).ok().filter(|name| !name.is_empty()),
+        _ => None,
+    };
+    let backend = backend.or(set.as_deref());
     let kind = backend
         .map(|name| {
             BackendKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-                Error::Backend(format!("unknown backend `{name}`: it is one of ndarray, wgpu, tch"))
+                let from = if set.is_some() { format!(" in {VARIABLE}") } else { String::new() };
+                Error::Backend(format!("unknown backend `{name}`{from}: it is one of ndarray, wgpu, tch"))
             })
         })
         .transpose()?;

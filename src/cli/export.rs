@@ -28,6 +28,10 @@ enum ExportFormat {
     Mpk,
     /// burn's bincode
     Bin,
+    /// burn's burnpack
+    Burnpack,
+    /// burn's JSON, four times the size
+    Json,
     /// safetensors
     Safetensors,
 }
@@ -36,6 +40,8 @@ pub fn run(args: ExportArgs) -> Result<()> {
     let format = match args.format {
         ExportFormat::Mpk => RecordFormat::Mpk,
         ExportFormat::Bin => RecordFormat::Bin,
+        ExportFormat::Burnpack => RecordFormat::Burnpack,
+        ExportFormat::Json => RecordFormat::Json,
         ExportFormat::Safetensors => RecordFormat::Safetensors,
     };
     let model = predict::load(&args.model.model, &args.device.select()?)?;

@@ -8,6 +8,7 @@ mod info;
 mod inspect;
 mod list;
 mod predict;
+mod seal;
 mod train;
 
 use crate::backend::{self, DeviceInfo};
@@ -35,7 +36,10 @@ enum Command {
     /// Write text with a trained language model
     Generate(generate::GenerateArgs),
     /// Write a trained model to a new folder, in another record format
+    #[command(visible_alias = "convert")]
     Export(export::ExportArgs),
+    /// Take a model folder's files as they are: write their checksums anew
+    Seal(seal::SealArgs),
     /// Draw what a language model's hidden units do over a text, and tell what surprised it
     Inspect(inspect::InspectArgs),
     /// Show a model's layers, parameters, mode and scores
@@ -59,7 +63,7 @@ enum Format {
 /// Which backend and device.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DeviceArgs {
-    /// ndarray, wgpu or tch, of those compiled in [default: the most capable that has a device]
+    /// ndarray, wgpu or tch, of those compiled in [default: RNN_ZOO_BACKEND, or the most capable that has a device]
     #[arg(long)]
     backend: Option<String>,
     /// cpu, cuda:0, gpu:1, mps [default: the backend's most capable]
@@ -117,6 +121,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Export(args) => export::run(args),
+        Command::Seal(args) => seal::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Info(args) => info::run(args),
         Command::List(args) => list::run(args),

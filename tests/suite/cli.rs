@@ -1,7 +1,7 @@
 //! The program as its user meets it: each subcommand does what it says, and says it where it says it does.
 
 use crate::support::{assert_close, each_backend};
-use rnn_zoo::backend::{BackendKind, devices, select};
+use rnn_zoo::backend::{BackendKind, VARIABLE, devices, select};
 use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
 use rnn_zoo::data::{Dataset, Features, Sample, Schema};
 use rnn_zoo::predict::{self, Array, RawInput};
@@ -149,7 +149,7 @@ impl Workshop {
         files
     }
 
-    /// Runs `rnn-zoo` here; arguments are separated by spaces.
+    /// Runs `rnn-zoo` here; arguments are separated by spaces, and variables may stand before them.
     pub fn run(&self, arguments: &str) -> Said {
         self.run_with(arguments, "")
     }
@@ -161,8 +161,11 @@ impl Workshop {
 
 fn run_in(folder: &Path, arguments: &str, stdin: impl Into<Vec<u8>>) -> Said {
     let mut program = assert_cmd::cargo::cargo_bin_cmd!("rnn-zoo");
+    let words: Vec<&str> = arguments.split(' ').filter(|word| !word.is_empty()).collect();
+    let variables = words.iter().map_while(|word| word.split_once('='));
     let output = program
-        .args(arguments.split(' ').filter(|a| !a.is_empty()))
+        .args(&words[variables.clone().count()..])
+        .envs(variables)
         .current_dir(folder)
         .env_remove("RUST_BACKTRACE")
         // Vulkan's loader complains on stderr without one.
@@ -850,10 +853,11 @@ fn every_shipped_configuration_is_read() {
 fn exports_answer_as_the_original() {
     let w = Workshop::new();
     let original = w.run("predict tiny tiny.ts --format json").json();
-    for format in ["mpk", "bin", "safetensors"] {
+    for format in ["mpk", "bin", "burnpack", "json", "safetensors"] {
         let folder = format!("tiny-{format}");
-        let said = w.run(&format!("export tiny --format {format}"));
-        assert_eq!(said.ok(), format!("{folder}/record.{format}\n"));
+        let said = w.run(&format!("convert tiny --format {format}"));
+        let extension = if format == "burnpack" { "bpk" } else { format };
+        assert_eq!(said.ok(), format!("{folder}/record.{extension}\n"));
         assert_same_answers(&w.run(&format!("predict {folder} tiny.ts --format json")).json(), &original);
         let [info] = w.run(&format!("info {folder} --format json")).json().try_into().unwrap();
         assert_eq!(info["manifest"]["record"], format);
@@ -944,6 +948,18 @@ fn a_device_that_is_listed_can_be_asked_for() {
         said.ok();
         assert!(said.err.contains(&format!("device: {} {} ", device.backend, device.name)), "{}", said.err);
     }
+}
+
+#[test]
+fn a_variable_names_the_backend() {
+    let w = Workshop::new();
+    let device = each_backend().remove(0);
+    let said = w.run(&format!("{VARIABLE}={} eval tiny", device.backend));
+    said.ok();
+    assert!(said.err.contains(&format!("device: {} ", device.backend)), "{}", said.err);
+    // What is asked for goes before it.
+    let said = w.run(&format!("{VARIABLE}=nonsense eval tiny --backend {}", device.backend));
+    said.ok();
 }
 
 #[test]

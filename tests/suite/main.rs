@@ -8,3 +8,4 @@ mod models;
 mod multi_task;
 mod recurrent;
 mod support;
+mod untrusted;

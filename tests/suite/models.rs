@@ -540,7 +540,7 @@ impl Task for Save<'_> {
 
 #[test]
 fn a_model_of_one_backend_says_the_same_on_the_others() {
-    let devices = each_backend();
+    let devices = all_backends();
     for (k, config) in variety().into_iter().enumerate() {
         let mut config = config;
         let known = schema(&config);

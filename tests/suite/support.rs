@@ -5,11 +5,19 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use rnn_zoo::artifact::named_tensors;
-use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend, devices};
+use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend, VARIABLE, devices, select};
 use rnn_zoo::model::Model;
 
-/// One device of each backend that is compiled in, the most capable.
+/// The device that [`VARIABLE`] names, or [`all_backends`].
 pub fn each_backend() -> Vec<DeviceInfo> {
+    match std::env::var_os(VARIABLE) {
+        Some(_) => vec![select(None, None).unwrap()],
+        None => all_backends(),
+    }
+}
+
+/// One device of each backend that is compiled in, the most capable.
+pub fn all_backends() -> Vec<DeviceInfo> {
     let mut seen = Vec::new();
     devices()
         .into_iter()

@@ -1,0 +1,112 @@
+//! Model folders whose bytes are not what they were: every cut and every bit.
+
+use crate::support::*;
+use burn::module::Module;
+use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, load_record, named_tensors};
+use rnn_zoo::backend::{BackendKind, Task, TrainBackend};
+use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
+use rnn_zoo::data::Schema;
+use rnn_zoo::model::Model;
+use std::fs;
+
+fn tiny() -> (ModelFolder, ModelConfig) {
+    let config = ModelConfig {
+        d_input: Some(1),
+        d_output: Some(1),
+        ..ModelConfig::new(IoMode::ManyToMany, CellKind::Rnn, 1)
+    };
+    let whole = Config::new("tiny", config.clone());
+    let manifest = Manifest::new(&whole, 6, 1, "test".into());
+    (ModelFolder { manifest, config: whole, schema: Schema::features(1, 1), scores: Vec::new() }, config)
+}
+
+/// Every beginning of `bytes`, and `bytes` with each bit turned.
+fn damaged(bytes: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let cuts = (0..bytes.len()).map(|n| (format!("the first {n} bytes"), bytes[..n].to_vec()));
+    let flips = (0..bytes.len() * 8).map(|k| {
+        let mut other = bytes.to_vec();
+        other[k / 8] ^= 1 << (k % 8);
+        (format!("byte {} with bit {} turned", k / 8, k % 8), other)
+    });
+    cuts.chain(flips)
+}
+
+/// The CPU's backend, where it is compiled in: files are read before any backend is asked.
+fn on_ndarray<T: Task<Output = ()>>(task: T) {
+    if let Some(device) = each_backend().into_iter().find(|d| d.backend == BackendKind::Ndarray) {
+        device.run(task);
+    }
+}
+
+struct Folders;
+
+impl Task for Folders {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let (contents, config) = tiny();
+        let model = Model::<B>::new(&config, 1, &device).unwrap();
+        let weights = |model: &Model<B>| format!("{:?}", named_tensors(model));
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("model");
+        artifact::save(&folder, &contents, &model).unwrap();
+        let (known, _) = artifact::load::<B>(&folder, &device).unwrap();
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let whole = fs::read(&path).unwrap();
+            for (what, bytes) in damaged(&whole) {
+                fs::write(&path, bytes).unwrap();
+                let what = format!("{what} of {}", path.display());
+                match artifact::load::<B>(&folder, &device) {
+                    Ok((read, again)) => {
+                        assert_eq!(format!("{read:?}"), format!("{known:?}"), "{what}");
+                        assert_eq!(weights(&model), weights(&again), "{what}");
+                    }
+                    Err(error) => assert!(!error.to_string().contains('\n'), "{what}: {error}"),
+                }
+            }
+            fs::write(&path, whole).unwrap();
+        }
+        artifact::load::<B>(&folder, &device).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_model_folder_is_refused() {
+    on_ndarray(Folders);
+}
+
+struct Records;
+
+impl Task for Records {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let (contents, config) = tiny();
+        let model = Model::<B>::new(&config, 1, &device).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        for precision in [Precision::Full, Precision::Half] {
+            for format in RecordFormat::ALL {
+                let folder = place.path().join(format!("{format:?}-{precision:?}"));
+                let mut contents = contents.clone();
+                (contents.manifest.record, contents.manifest.precision) = (format, precision);
+                artifact::save(&folder, &contents, &model).unwrap();
+                let whole = fs::read(folder.join(format.file_name())).unwrap();
+                let mut n_read = 0;
+                for (what, bytes) in damaged(&whole) {
+                    let n = bytes.len();
+                    let read = load_record(model.clone(), bytes, format, precision);
+                    assert!(n == whole.len() || read.is_err(), "{what} of {format:?}");
+                    // A weight may have become another one; no more than that.
+                    n_read += usize::from(read.is_ok_and(|read| read.num_params() == model.num_params()));
+                }
+                assert!(n_read > 0, "{format:?} holds no weights?");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_record_is_read_or_refused() {
+    on_ndarray(Records);
+}
