@@ -1,0 +1,201 @@
+//! PyTorch's weights as a model.
+
+use super::layout::check;
+use super::matching::assign;
+use crate::artifact::{self, Manifest, ModelFolder, Precision};
+use crate::backend::{DeviceInfo, Task, TrainBackend};
+use crate::config::{Config, DataFormat, IoMode, Loss, ModelConfig};
+use crate::data::{self, InputSchema, Schema, TargetSchema, TaskSchema};
+use crate::error::{Error, Result};
+use crate::file::{check_free, read_bytes};
+use crate::kernel::RecurrentBackend;
+use crate::model::{self, Model};
+use burn::module::Module;
+use burn::tensor::TensorData;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Makes a model folder, `out`, of a safetensors `state_dict` of `torch.nn` modules: a stack `RNN`, `LSTM` or `GRU`,
+/// `Embedding`s and `Linear`s under any prefix.
+///
+/// `config` says what the modules are; sizes that it leaves open are those of the tensors. `map` is what names do not
+/// tell: pairs of a tensor or module of the file and a weight (`head.weight`) or part (`head`) of the model.
+///
+/// `schema` names labels and tokens and scales features, in PyTorch's order. Without it, they are those of the data that
+/// `config` names, as [`train`](crate::train::train) reads them; where that is a program's, classes and tokens are
+/// called by their numbers, and the output is values unless `train.loss` takes classes.
+///
+/// # Errors
+/// A file that is not safetensors: a pickle is never read. Tensors that are missing, left over, of another shape or
+/// type, or not finite, all of them listed. A configuration that PyTorch has no counterpart of. `out` is there. In each
+/// case nothing is written.
+pub fn import(
+    file: &Path,
+    config: &Config,
+    schema: Option<Schema>,
+    map: &[(String, String)],
+    device: &DeviceInfo,
+    out: &Path,
+) -> Result<ModelFolder> {
+    config.check()?;
+    check(&config.model)?;
+    check_free(out)?;
+    let mut config = config.clone();
+    let tensors = read(file)?;
+    let schema = match schema {
+        None if config.data.format == DataFormat::Program => None,
+        None => Some(schema_of_data(&mut config)?),
+        given => given,
+    };
+    if let Some(schema) = &schema {
+        schema.check()?;
+        model::resolve(&mut config.model, schema)?;
+    }
+    let tensors =
+        assign(&mut config.model, tensors, map, true).map_err(|message| Error::file(file, message))?;
+    let schema = schema.unwrap_or_else(|| plain_schema(&config));
+    model::resolve(&mut config.model, &schema)?;
+    config.check()?;
+    device.run(Import { config, schema, tensors, out })
+}
+
+/// A model of `config` with the weights of a safetensors `state_dict`, without a folder; see [`import()`]. It may lack a
+/// head.
+///
+/// # Errors
+/// Those of [`import()`].
+pub fn load<B: RecurrentBackend>(
+    file: &Path,
+    config: &ModelConfig,
+    map: &[(String, String)],
+    device: &B::Device,
+) -> Result<Model<B>> {
+    config.check()?;
+    check(config)?;
+    let mut config = config.clone();
+    let tensors =
+        assign(&mut config, read(file)?, map, false).map_err(|message| Error::file(file, message))?;
+    build(&config, tensors, device)
+}
+
+fn build<B: RecurrentBackend>(
+    config: &ModelConfig,
+    tensors: BTreeMap<String, TensorData>,
+    device: &B::Device,
+) -> Result<Model<B>> {
+    let model = Model::new(config, 0, device)?;
+    artifact::apply(model, tensors).map_err(Error::Input)
+}
+
+struct Import<'a> {
+    config: Config,
+    schema: Schema,
+    tensors: BTreeMap<String, TensorData>,
+    out: &'a Path,
+}
+
+impl Task for Import<'_> {
+    type Output = Result<ModelFolder>;
+
+    fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
+        let Self { config, schema, tensors, out } = self;
+        let model: Model<B::InnerBackend> = build(&config.model, tensors, &device)?;
+        let mut manifest = Manifest::new(&config, model.num_params(), 0, "PyTorch".into());
+        // The weights as they are, whatever training would have written.
+        manifest.precision = Precision::Full;
+        let folder = ModelFolder { manifest, config, schema, scores: Vec::new() };
+        artifact::save(out, &folder, &model)?;
+        Ok(folder)
+    }
+}
+
+/// The tensors of a `state_dict`.
+fn read(file: &Path) -> Result<BTreeMap<String, TensorData>> {
+    let bytes = read_bytes(file, artifact::MAX_RECORD)?;
+    let tensors = artifact::decode_safetensors(&bytes).map_err(|message| {
+        if is_pickle(&bytes) {
+            return Error::file(file, pickle_advice(file));
+        }
+        Error::file(file, format!("{message}: write the state_dict again with safetensors.torch.save_file"))
+    })?;
+    let wild = |data: &TensorData| data.iter::<f32>().any(|value| !value.is_finite());
+    let wild: Vec<&str> =
+        tensors.iter().filter(|(_, data)| wild(data)).map(|(name, _)| name.as_str()).collect();
+    if !wild.is_empty() {
+        let message = format!(
+            "has values that are not finite in 32 bits, in {}: give weights of a model that works",
+            wild.join(", ")
+        );
+        return Err(Error::file(file, message));
+    }
+    Ok(tensors)
+}
+
+/// Whether a file begins as what `torch.save` writes: a zip archive, or a bare pickle.
+fn is_pickle(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || (bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]))
+}
+
+fn pickle_advice(file: &Path) -> String {
+    // In Python's quotes, inside those of the shell.
+    let quoted = |path: &Path| {
+        let escaped = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{}\"", escaped.replace('\'', "'\\''"))
+    };
+    format!(
+        "is a pickle, as torch.save writes it, whose values cannot be checked before its code is run, and is not read: \
+         turn it into safetensors with python -c 'import torch, safetensors.torch as s; s.save_file({{k: \
+         v.contiguous().clone() for k, v in torch.load({}, map_location=\"cpu\", weights_only=True).items()}}, {})'",
+        quoted(file),
+        quoted(&file.with_extension("safetensors"))
+    )
+}
+
+/// The schema that training on the data of `config` would store.
+fn schema_of_data(config: &mut Config) -> Result<Schema> {
+    data::resolve(&mut config.data)?;
+    let mut dataset = data::load(&config.data, config.model.mode, config.train.seed)?;
+    if config.model.characters.is_none() {
+        dataset.drop_spellings();
+    }
+    Ok(dataset.schema)
+}
+
+/// A schema that calls everything by its number.
+fn plain_schema(config: &Config) -> Schema {
+    let numbers = |n: Option<usize>| -> Vec<String> { (0..n.unwrap_or(0)).map(|k| k.to_string()).collect() };
+    let no_scales = |channels: usize| (channels, Vec::new(), Vec::new());
+    let model = &config.model;
+    let input = match (&model.characters, model.d_embedding) {
+        (Some(characters), _) => InputSchema::Words {
+            vocabulary: numbers(model.vocabulary),
+            characters: numbers(characters.vocabulary),
+            lowercase: false,
+        },
+        (None, Some(_)) => InputSchema::Tokens { vocabulary: numbers(model.vocabulary) },
+        (None, None) => {
+            let (channels, scales, names) = no_scales(model.d_input.unwrap_or(0));
+            InputSchema::Features { channels, scales, names }
+        }
+    };
+    let labels = numbers(model.d_output);
+    let classes = matches!(config.train.loss, Some(Loss::CrossEntropy | Loss::SoftmaxMse));
+    let target = match model.mode {
+        IoMode::MultiTask => {
+            let task = |task: &crate::config::TaskConfig| TaskSchema {
+                name: task.name.clone(),
+                labels: numbers(task.d_output),
+                aligned: task.mode == IoMode::ManyToMany,
+            };
+            TargetSchema::Tasks { tasks: model.tasks.iter().map(task).collect() }
+        }
+        IoMode::EncoderDecoder => TargetSchema::Tokens { labels },
+        IoMode::ManyToOne if classes => TargetSchema::Class { labels },
+        _ if classes => TargetSchema::Tokens { labels },
+        _ => {
+            let (channels, scales, names) = no_scales(model.d_output.unwrap_or(0));
+            TargetSchema::Features { channels, scales, names }
+        }
+    };
+    Schema { input, target }
+}
