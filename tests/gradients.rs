@@ -4,13 +4,16 @@
 //! A test binary of its own: burn keeps one default float type a device and process.
 
 use burn::backend::Autodiff;
-use burn::module::Param;
-use burn::tensor::{Tensor, TensorData};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Int, Tensor, TensorData};
 use burn_ndarray::{NdArray, NdArrayDevice};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rnn_zoo::config::Kernel;
+use rnn_zoo::config::{AttentionScore, CellKind, IoMode, Kernel, Merge, ModelConfig};
+use rnn_zoo::data::Input;
 use rnn_zoo::kernel::{Cell, Keep, Norm, Operands, RecurrentBackend, Sequence, Zoneout};
+use rnn_zoo::model::Model;
 use rnn_zoo::recurrent::{Init, RecurrentStack, RecurrentStackConfig, RecurrentState};
 
 type B = Autodiff<NdArray<f64>>;
@@ -283,5 +286,82 @@ fn check_options(sequence: &Sequence, normed: bool, zoneout: bool, bias: bool, s
             (numeric - analytic).abs() <= ATOL + RTOL * numeric.abs(),
             "{sequence:?}, norm {normed}, zoneout {zoneout}: {k} has {analytic}, differences give {numeric}"
         );
+    }
+}
+
+/// Moves one tensor of a model, counted in their order, along a direction.
+struct Shift<'a> {
+    left: usize,
+    direction: &'a [f64],
+    by: f64,
+}
+
+impl ModuleMapper<B> for Shift<'_> {
+    fn map_float<const N: usize>(&mut self, param: Param<Tensor<B, N>>) -> Param<Tensor<B, N>> {
+        let this = self.left == 0;
+        self.left = self.left.wrapping_sub(1);
+        let way = |shape: &[usize]| tensor::<N>(self.direction, shape) * self.by;
+        if this { param.map(|value| value.clone() + way(&value.dims())) } else { param }
+    }
+}
+
+/// The gradients of a model's tensors, in their order.
+struct Collect(GradientsParams, Vec<Vec<f64>>);
+
+impl ModuleVisitor<B> for Collect {
+    fn visit_float<const N: usize>(&mut self, param: &Param<Tensor<B, N>>) {
+        let grad = self.0.get::<NdArray<f64>, N>(param.id).expect("every tensor has a gradient");
+        self.1.push(grad.into_data().to_vec().expect("f64"));
+    }
+}
+
+/// Attention, input feeding, tied weights and the bridge, with sources of several lengths.
+#[test]
+fn gradients_of_encoder_decoders_pass_finite_differences() {
+    use AttentionScore::{Additive, Dot, General};
+    let plain = ModelConfig {
+        vocabulary: Some(5),
+        d_embedding: Some(D),
+        d_output: Some(4),
+        bidirectional: true,
+        ..ModelConfig::new(IoMode::EncoderDecoder, CellKind::Gru, H)
+    };
+    let lstm = ModelConfig { cell: CellKind::Lstm, ..plain.clone() };
+    for (seed, config) in (2000..).zip([
+        ModelConfig { attention: Some(Dot), merge: Merge::Mean, ..plain.clone() },
+        ModelConfig { attention: Some(General), ..lstm.clone() },
+        ModelConfig { attention: Some(Additive), ..plain.clone() },
+        ModelConfig { attention: Some(General), input_feeding: true, tie_weights: true, ..plain.clone() },
+        ModelConfig { attention: Some(Additive), input_feeding: true, ..lstm },
+        ModelConfig { tie_weights: true, d_embedding: Some(H), ..plain },
+    ]) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let model = Model::<B>::new(&config, seed, &NdArrayDevice::Cpu).expect("the configuration can be");
+        let weights = draw(&mut rng, BATCH * STEPS * 4);
+        let tokens = |n: i64, k: i64| -> Tensor<B, 2, Int> {
+            let tokens: Vec<i64> = (0..(BATCH * STEPS) as i64).map(|t| (k * t + t / 4) % n).collect();
+            Tensor::from_data(TensorData::new(tokens, [BATCH, STEPS]), &NdArrayDevice::Cpu)
+        };
+        let loss = |model: &Model<B>| {
+            let Model::EncoderDecoder(model) = model else { panic!("the mode is encoder-decoder") };
+            let output = model.forward_given(Input::Tokens(tokens(5, 2)), Some(&[4, 1, 2]), tokens(4, 3));
+            (output * tensor(&weights, &[BATCH, STEPS, 4])).sum()
+        };
+        let grads = GradientsParams::from_grads(loss(&model).backward(), &model);
+        let mut collect = Collect(grads, Vec::new());
+        model.visit(&mut collect);
+        for (k, grad) in collect.1.iter().enumerate() {
+            let direction = draw(&mut rng, grad.len());
+            let moved = |by: f64| -> f64 {
+                let shifted = model.clone().map(&mut Shift { left: k, direction: &direction, by });
+                loss(&shifted).into_scalar()
+            };
+            let numeric = (moved(EPS) - moved(-EPS)) / (2.0 * EPS);
+            let analytic: f64 = grad.iter().zip(&direction).map(|(g, d)| g * d).sum();
+            assert!(
+                (numeric - analytic).abs() <= ATOL + RTOL * numeric.abs(),
+                "{config:?}: tensor {k} has {analytic}, differences give {numeric}"
+            );
+        }
     }
 }

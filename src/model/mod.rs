@@ -2,18 +2,25 @@
 //!
 //! Axes: B batch, T time, S source time, D features in, O features out, V vocabulary.
 
+mod attention;
 mod encoder_decoder;
 mod input;
 mod loss;
 mod multi_task;
 mod pooling;
+mod sampling;
+mod search;
 mod sequence;
 
-pub use encoder_decoder::{END, EncoderDecoder};
+pub use attention::{Attention, Memory};
+pub use encoder_decoder::{Decoded, END, EncoderDecoder};
 pub use input::{CharacterEncoder, InputLayer};
 pub use loss::Objective;
 pub use multi_task::{MultiTask, TaskHead};
 pub use pooling::AttentionPooling;
+pub(crate) use sampling::Sampler;
+pub use sampling::Sampling;
+pub use search::{Hypothesis, Search};
 pub use sequence::SequenceModel;
 
 use crate::config::{CellKind, Feedback, GruReset, HiddenActivation, IoMode, Kernel, ModelConfig};
@@ -168,6 +175,7 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
     match &schema.input {
         InputSchema::Features { channels, .. } => agree(&mut config.d_input, "d_input", *channels)?,
         InputSchema::Tokens { vocabulary } => agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?,
+        InputSchema::Text(text) => agree(&mut config.vocabulary, "vocabulary", text.pieces.len())?,
         InputSchema::Words { vocabulary, characters, .. } => {
             agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?;
             if let Some(config) = config.characters.as_mut().filter(|_| !characters.is_empty()) {
@@ -214,6 +222,7 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
                 agree(&mut task.d_output, &format!("tasks.{}.d_output", data.name), data.labels.len())?;
             }
         }
+        TargetSchema::Text(text) => agree(&mut config.d_output, "d_output", text.pieces.len())?,
         TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
             agree(&mut config.d_output, "d_output", labels.len())?;
             if config.mode == IoMode::OneToMany {
@@ -246,7 +255,12 @@ pub fn options(config: &ModelConfig) -> Options {
     Options { layer_norm: config.layer_norm, zoneout }
 }
 
-fn stack_config(config: &ModelConfig, d_input: usize, bidirectional: bool) -> RecurrentStackConfig {
+/// The stack that the configuration describes.
+pub(crate) fn stack_config(
+    config: &ModelConfig,
+    d_input: usize,
+    bidirectional: bool,
+) -> RecurrentStackConfig {
     RecurrentStackConfig {
         cell: cell(config),
         d_input,

@@ -1,7 +1,7 @@
 //! What a stack carries from one stretch of time to the next.
 
-use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Int, Tensor};
 
 /// The state of a stack, in PyTorch's shapes: layer by layer, forward before reverse.
 #[derive(Clone, Debug)]
@@ -25,6 +25,11 @@ impl<B: Backend> RecurrentState<B> {
             part.slice([0..layers, 0..n])
         };
         Self { hidden: rows(self.hidden), cell: self.cell.map(rows) }
+    }
+
+    /// That of some sequences, in this order.
+    pub fn select(self, rows: Tensor<B, 1, Int>) -> Self {
+        Self { hidden: self.hidden.select(1, rows.clone()), cell: self.cell.map(|cell| cell.select(1, rows)) }
     }
 
     /// The same state on the backend below, without gradients.
