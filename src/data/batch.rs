@@ -2,7 +2,7 @@
 
 use super::loader::Noise;
 use super::sample::{Features, Sample, SampleInput, SampleTarget};
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -40,6 +40,23 @@ impl<B: Backend> Input<B> {
             Self::Features(x) => [x.dims()[0], x.dims()[1]],
             Self::Tokens(x) => x.dims(),
             Self::Words(x) => x.tokens.dims(),
+        }
+    }
+
+    /// The same on the backend below.
+    pub fn inner(self) -> Input<B::InnerBackend>
+    where
+        B: AutodiffBackend,
+    {
+        match self {
+            Self::Features(x) => Input::Features(x.inner()),
+            Self::Tokens(x) => Input::Tokens(x.inner()),
+            Self::Words(x) => Input::Words(Words {
+                tokens: x.tokens.inner(),
+                characters: x.characters.inner(),
+                lengths: x.lengths,
+                index: x.index.inner(),
+            }),
         }
     }
 
@@ -140,6 +157,14 @@ impl<B: Backend> Batch<B> {
         self.target.shape()[0]
     }
 
+    /// Valid steps that a model goes through for the whole batch: those that it reads, or those that it writes where
+    /// they are more.
+    pub fn steps(&self) -> usize {
+        let [batch, steps] = self.input.shape();
+        let read = self.input_lengths.as_ref().map_or(batch * steps, |lengths| lengths.iter().sum());
+        read.max(self.valid_steps())
+    }
+
     /// Valid target steps of the whole batch.
     pub fn valid_steps(&self) -> usize {
         let [batch, steps] = self.target.shape();
@@ -227,7 +252,7 @@ fn spell<B: Backend>(samples: &[&Sample], tokens: Tensor<B, 2, Int>) -> Words<B>
     Words { tokens, characters, lengths, index: pad_tokens(&index, &device).0 }
 }
 
-fn pad_tokens<B: Backend, R: AsRef<[u32]>>(
+pub(crate) fn pad_tokens<B: Backend, R: AsRef<[u32]>>(
     rows: &[R],
     device: &B::Device,
 ) -> (Tensor<B, 2, Int>, Option<Vec<usize>>) {

@@ -2,7 +2,7 @@
 //!
 //! [`load`] makes the three splits that a `[data]` table asks for; [`load_split`] reads test data as the training data
 //! were read. One reader a format: [`ts`], [`series`], [`text`], [`labelled_text`], [`tagged`], [`intent_slots`],
-//! [`audio`], [`synthetic`].
+//! [`pairs`], [`audio`], [`synthetic`].
 
 pub mod audio;
 pub mod batch;
@@ -10,11 +10,14 @@ pub mod intent_slots;
 pub mod labelled_text;
 pub mod loader;
 mod mel;
+pub mod pairs;
 pub mod sample;
 pub mod series;
 pub mod split;
+pub mod sub_words;
 pub mod synthetic;
 pub mod tagged;
+pub mod target_text;
 pub mod text;
 pub mod ts;
 pub mod vocabulary;
@@ -26,6 +29,7 @@ pub use sample::{
     Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema,
     TaskSchema,
 };
+pub use sub_words::SubWords;
 pub use vocabulary::Vocabulary;
 
 use crate::config::{DataConfig, DataFormat, IoMode};
@@ -46,6 +50,8 @@ pub mod stream {
     pub const STEPS: u64 = 3 << 32;
     /// The draws of a generated text.
     pub const SAMPLING: u64 = 4 << 32;
+    /// Which true tokens a decoder reads at a step of training: from here on.
+    pub const TRUTHS: u64 = 5 << 32;
 }
 
 /// Values of the largest split made, 2 GiB of them.
@@ -98,6 +104,7 @@ pub fn load(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
         DataFormat::LabelledText => load_file::<labelled_text::LabelledText>(config, mode, seed),
         DataFormat::Tagged => load_file::<tagged::Tagged>(config, mode, seed),
         DataFormat::IntentSlots => load_file::<intent_slots::IntentSlots>(config, mode, seed),
+        DataFormat::Pairs => load_file::<pairs::Pairs>(config, mode, seed),
         DataFormat::Wav => load_file::<audio::Audio>(config, mode, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load(config, seed),
         DataFormat::Program => Err(no_file()),
@@ -133,6 +140,7 @@ pub fn load_split(
         }
         DataFormat::Tagged => load_test::<tagged::Tagged>(config, mode, schema, path, seed),
         DataFormat::IntentSlots => load_test::<intent_slots::IntentSlots>(config, mode, schema, path, seed),
+        DataFormat::Pairs => load_test::<pairs::Pairs>(config, mode, schema, path, seed),
         DataFormat::Wav => load_test::<audio::Audio>(config, mode, schema, path, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load_test(config, schema, path, seed),
         DataFormat::Program => Err(no_file()),
@@ -252,7 +260,7 @@ fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 fn input_features(input: &InputSchema) -> Result<(usize, &[Scale])> {
     match input {
         InputSchema::Features { channels, scales, .. } => checked(*channels, scales),
-        InputSchema::Tokens { .. } | InputSchema::Words { .. } => Err(mismatch()),
+        _ => Err(mismatch()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one sample is, and what a data set says of its samples.
 
 use super::split::check_scales;
+use super::sub_words::SubWords;
 use crate::config::{IoMode, duplicate};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,8 @@ pub enum InputSchema {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         lowercase: bool,
     },
+    /// Text, as sub-words.
+    Text(SubWords),
 }
 
 /// What a data set says of its targets.
@@ -156,6 +159,8 @@ pub enum TargetSchema {
         /// The labels, or the target vocabulary.
         labels: Vec<String>,
     },
+    /// Text, as sub-words.
+    Text(SubWords),
     /// Several tasks, each with a class a sequence or a class a step.
     Tasks {
         /// The tasks.
@@ -282,9 +287,11 @@ impl Schema {
                 unique(vocabulary, "vocabulary")?;
                 unique(characters, "list of characters")?;
             }
+            InputSchema::Text(sub_words) => drop(sub_words.reader()?),
         }
         match &self.target {
             TargetSchema::Features { channels, scales, .. } => check_scales(*channels, scales),
+            TargetSchema::Text(sub_words) => sub_words.reader().map(drop),
             TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
                 unique(labels, "list of labels")
             }
@@ -317,6 +324,9 @@ impl Schema {
             (SampleInput::Tokens(tokens), InputSchema::Tokens { vocabulary }) => {
                 known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)
             }
+            (SampleInput::Tokens(tokens), InputSchema::Text(sub_words)) => {
+                known(tokens, sub_words.pieces.len(), "the vocabulary").map_err(Error::Input)
+            }
             (SampleInput::Tokens(tokens), InputSchema::Words { vocabulary, characters, .. })
                 if characters.is_empty() =>
             {
@@ -335,7 +345,7 @@ impl Schema {
                 refuse("the model reads spelled words, the input is tokens: give spellings too".into())
             }
             (SampleInput::Features(_), _) => refuse("the model reads tokens, the input is features".into()),
-            (SampleInput::Words { .. }, InputSchema::Tokens { .. }) => {
+            (SampleInput::Words { .. }, InputSchema::Tokens { .. } | InputSchema::Text(_)) => {
                 refuse("the model reads tokens, the input is spelled words".into())
             }
             (_, InputSchema::Features { .. }) => {
@@ -387,6 +397,10 @@ impl Schema {
             }
             (SampleTarget::Tokens(tokens), TargetSchema::Tokens { labels }) => {
                 known(tokens, labels.len(), "the labels").map_err(Error::Input)?;
+                tokens.len()
+            }
+            (SampleTarget::Tokens(tokens), TargetSchema::Text(sub_words)) => {
+                known(tokens, sub_words.pieces.len(), "the pieces").map_err(Error::Input)?;
                 tokens.len()
             }
             (SampleTarget::Features(y), TargetSchema::Features { channels, .. }) => {

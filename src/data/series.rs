@@ -134,7 +134,7 @@ fn named(names: &[String]) -> Result<&[String]> {
 fn input_names(input: &InputSchema) -> Result<&[String]> {
     match input {
         InputSchema::Features { names, .. } => named(names),
-        InputSchema::Tokens { .. } | InputSchema::Words { .. } => Err(mismatch()),
+        _ => Err(mismatch()),
     }
 }
 

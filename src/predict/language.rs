@@ -29,6 +29,7 @@ impl Language {
             _ if model.bidirectional => {
                 "it is bidirectional, and reads all of a text before it says anything"
             }
+            (InputSchema::Text(_), _) => "it reads one text and writes another",
             (InputSchema::Features { .. }, _) => "it reads features, not tokens",
             (InputSchema::Tokens { vocabulary }, TargetSchema::Tokens { labels }) if vocabulary == labels => {
                 return Ok(Self {

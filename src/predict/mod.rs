@@ -5,10 +5,13 @@ mod generate;
 mod inspect;
 mod language;
 mod raw;
+mod write;
 
-pub use generate::Sampling;
 pub use inspect::{Inspection, Surprise};
 pub use raw::{Array, RawInput, RawOutput};
+pub use write::Written;
+
+pub use crate::model::{Hypothesis, Sampling, Search};
 
 use crate::artifact::{self, ModelFolder, NamedTensor, Precision, RecordFormat, named_tensors};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
@@ -17,6 +20,8 @@ use crate::data::split::unstandardize;
 use crate::data::{Batch, Features, Sample, SampleInput, SampleTarget, TargetSchema};
 use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
+#[cfg(doc)]
+use crate::model::EncoderDecoder;
 use crate::model::{END, Model};
 use crate::recurrent::RecurrentState;
 use crate::train::{self, Confusion, Criterion, Score};
@@ -40,6 +45,8 @@ pub enum Answer {
     Labels(Vec<(String, f64)>),
     /// Values a step, in the data's own units.
     Values(Features),
+    /// Texts, the best first.
+    Texts(Vec<Written>),
     /// The answer to each of several tasks, by name.
     Tasks(Vec<(String, Answer)>),
 }
@@ -50,6 +57,7 @@ impl Answer {
         match self {
             Self::Class(classes) => classes.first().map(|(label, _)| label.clone()),
             Self::Labels(steps) => Some(steps.iter().map(|(label, _)| label.as_str()).collect()),
+            Self::Texts(texts) => texts.first().map(|written| written.text.clone()),
             Self::Values(_) | Self::Tasks(_) => None,
         }
     }
@@ -73,6 +81,29 @@ pub trait Predictor {
     /// An input that does not fit the model: other channels, a token outside the vocabulary, a
     /// value that is not finite, no step at all.
     fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>>;
+
+    /// What an encoder–decoder writes for each input, best first: see [`EncoderDecoder::search`]. Inputs are as
+    /// for [`predict`](Self::predict), and so is `n_steps`.
+    ///
+    /// # Errors
+    /// Another model; those of [`predict`](Self::predict), of [`Search::check`], and output that is not finite.
+    fn search(
+        &self,
+        inputs: &[SampleInput],
+        search: &Search,
+        n_steps: Option<usize>,
+    ) -> Result<Vec<Vec<Hypothesis>>>;
+
+    /// The outputs that a search finds for each input, best first.
+    ///
+    /// # Errors
+    /// A model that is no encoder–decoder; those of [`Predictor::predict`] and of [`Search::check`].
+    fn write(
+        &self,
+        inputs: &[SampleInput],
+        search: &Search,
+        n_steps: Option<usize>,
+    ) -> Result<Vec<Vec<Written>>>;
 
     /// Runs on tensors as they are.
     ///
@@ -169,6 +200,29 @@ impl<B: RecurrentBackend> Loaded<B> {
         self.folder.schema.check_input(self.folder.config.model.mode, input)
     }
 
+    /// One answer an input, in their order.
+    fn in_batches<T>(
+        &self,
+        inputs: &[SampleInput],
+        answer: impl Fn(Batch<B>) -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        inputs.iter().try_for_each(|input| self.check(input))?;
+        // Equal lengths together, so that little is padding.
+        let mut order: Vec<usize> = (0..inputs.len()).collect();
+        order.sort_by_key(|&k| inputs[k].steps());
+        let mut answers = Vec::with_capacity(inputs.len());
+        for chunk in order.chunks(BATCH) {
+            let samples: Vec<Sample> = chunk
+                .iter()
+                .map(|&k| Sample { input: inputs[k].clone(), target: SampleTarget::Class(0) })
+                .collect();
+            let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, &self.device);
+            answers.extend(chunk.iter().zip(answer(batch)?));
+        }
+        answers.sort_by_key(|(k, _)| **k);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
     /// The answers in a head's output, `[B, T, O]`.
     fn answers(&self, output: Tensor<B, 3>, lengths: Option<&[usize]>) -> Vec<Answer> {
         let [batch, n_steps, d] = output.dims();
@@ -193,6 +247,7 @@ impl<B: RecurrentBackend> Loaded<B> {
                             steps.take_while(|(k, _)| !ends || *k != END as usize).map(|(_, s)| s).collect(),
                         )
                     }
+                    TargetSchema::Text(_) => unreachable!("texts are searched for"),
                     TargetSchema::Features { scales, .. } => {
                         let mut data = rows.to_vec();
                         unstandardize(&mut data, scales);
@@ -252,29 +307,48 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
     }
 
     fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>> {
-        self.check_steps(n_steps)?;
-        inputs.iter().try_for_each(|input| self.check(input))?;
-        // Equal lengths together, so that little is padding.
-        let mut order: Vec<usize> = (0..inputs.len()).collect();
-        order.sort_by_key(|&k| inputs[k].steps());
-        let mut answers = Vec::with_capacity(inputs.len());
-        for chunk in order.chunks(BATCH) {
-            let samples: Vec<Sample> = chunk
-                .iter()
-                .map(|&k| Sample { input: inputs[k].clone(), target: SampleTarget::Class(0) })
-                .collect();
-            let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, &self.device);
-            if let Model::MultiTask(model) = &self.model {
-                let lengths = batch.input_lengths.as_deref();
-                let (outputs, _) = model.forward(batch.input, lengths, None);
-                answers.extend(chunk.iter().zip(self.task_answers(outputs, lengths)));
-                continue;
-            }
-            let said = self.model.predict(batch.input, batch.input_lengths.as_deref(), None, n_steps);
-            answers.extend(chunk.iter().zip(self.answers(said.output, said.lengths.as_deref())));
+        if matches!(self.folder.schema.target, TargetSchema::Text(_)) {
+            let texts = self.write(inputs, &train::usual_search(), n_steps)?;
+            return Ok(texts.into_iter().map(Answer::Texts).collect());
         }
-        answers.sort_by_key(|(k, _)| **k);
-        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        self.check_steps(n_steps)?;
+        self.in_batches(inputs, |batch| {
+            let lengths = batch.input_lengths.as_deref();
+            if let Model::MultiTask(model) = &self.model {
+                let (outputs, _) = model.forward(batch.input, lengths, None);
+                return Ok(self.task_answers(outputs, lengths));
+            }
+            let said = self.model.predict(batch.input, lengths, None, n_steps);
+            Ok(self.answers(said.output, said.lengths.as_deref()))
+        })
+    }
+
+    fn search(
+        &self,
+        inputs: &[SampleInput],
+        search: &Search,
+        n_steps: Option<usize>,
+    ) -> Result<Vec<Vec<Hypothesis>>> {
+        let Model::EncoderDecoder(model) = &self.model else {
+            return Err(Error::Input(
+                "only an encoder-decoder model searches for its output: predict with this one".into(),
+            ));
+        };
+        search.check()?;
+        self.check_steps(n_steps)?;
+        let n_steps = n_steps.or(self.folder.config.model.max_steps).expect("checked: the steps are known");
+        self.in_batches(inputs, |batch| {
+            model.search(batch.input, batch.input_lengths.as_deref(), search, n_steps)
+        })
+    }
+
+    fn write(
+        &self,
+        inputs: &[SampleInput],
+        search: &Search,
+        n_steps: Option<usize>,
+    ) -> Result<Vec<Vec<Written>>> {
+        self.write_texts(inputs, search, n_steps)
     }
 
     fn run(&self, input: &RawInput, n_steps: Option<usize>) -> Result<RawOutput> {
@@ -318,7 +392,15 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         crate::model::resolve(&mut resolved.model, &self.folder.schema)?;
         let criterion = Criterion::new(&resolved, &self.folder.schema)?;
         let tally = train::score(&self.model, samples, &config.train, &criterion, &self.device);
-        Ok(tally.scores(config, split))
+        let mut scores = tally.scores(config, split);
+        scores.extend(train::text_scores(
+            &self.model,
+            samples,
+            (config, &self.folder.schema),
+            split,
+            &self.device,
+        )?);
+        Ok(scores)
     }
 
     fn confusion(&self, samples: &[Sample], split: &str) -> Result<Confusion> {

@@ -1,0 +1,176 @@
+//! Models that write texts: trained, scored and asked on the command line; their scores against the packages that are
+//! the reference for them.
+
+use crate::cli::Workshop;
+use crate::support::noise;
+use rnn_zoo::train::{bleu, rouge};
+use serde_json::Value;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+const CONFIG: &str = r#"
+name = "tiny-translation"
+
+[model]
+mode = "encoder-decoder"
+cell = "gru"
+d_embedding = 16
+d_hidden = 24
+bidirectional = true
+merge = "sum"
+attention = "dot"
+max_steps = 12
+
+[data]
+format = "pairs"
+train = "train.de"
+test = "test.de"
+languages = ["de", "en"]
+lowercase = true
+pieces = 60
+
+[train]
+epochs = 30
+batch_size = 8
+lr = 0.02
+"#;
+
+/// All sentences of three parts, in both languages.
+fn corpus(times: usize) -> [String; 2] {
+    let parts = [
+        [("Ein", "A"), ("Zwei", "Two"), ("Kein", "No")],
+        [("Hund", "dog"), ("Mann", "man"), ("Kind", "child")],
+        [("läuft.", "runs."), ("schläft.", "sleeps."), ("liest, lacht!", "reads, laughs!")],
+    ];
+    let mut texts = [String::new(), String::new()];
+    for _ in 0..times {
+        for k in 0..27 {
+            let chosen = [parts[0][k % 3], parts[1][k / 3 % 3], parts[2][k / 9]];
+            texts[0] += &format!("{} {} {}\n", chosen[0].0, chosen[1].0, chosen[2].0);
+            texts[1] += &format!("{} {} {}\n", chosen[0].1, chosen[1].1, chosen[2].1);
+        }
+    }
+    texts
+}
+
+#[test]
+fn a_model_translates() {
+    let w = Workshop::new();
+    for (name, times) in [("train", 4), ("test", 1)] {
+        let [source, target] = corpus(times);
+        w.write(&format!("{name}.de"), source);
+        w.write(&format!("{name}.en"), target);
+    }
+    w.write("t.toml", CONFIG);
+    w.run("train t.toml --run t --quiet").ok();
+    let value = |metric: &str| {
+        let said = w.run(&format!("eval t --metric {metric} --format json")).json();
+        assert_eq!((&said[0]["split"], &said[0]["n"]), (&"test".into(), &27.into()));
+        said[0]["value"].as_f64().unwrap()
+    };
+    assert!(value("bleu") > 99.0 && value("rouge-l") > 99.0, "{} {}", value("bleu"), value("rouge-l"));
+    w.write("ask", "zwei Männer? Ein Kind liest, lacht!\nKEIN HUND LÄUFT.\n");
+    let said = w.run("predict t ask");
+    assert_eq!(said.ok().lines().count(), 2);
+    assert_eq!(said.out.lines().nth(1), Some("no dog runs."));
+    // The same through stdin, and by the most probable token at each step.
+    assert_eq!(w.run_with("predict t - --beam 1", "Kein Hund läuft.\n").ok(), "no dog runs.\n");
+    w.write("one", "Ein Kind schläft.\n");
+    let best = w.run("predict t one --n-best 3 --attention map.svg --format json").json();
+    let [best] = best.as_slice() else { panic!("{best:?}") };
+    assert_eq!((&best["text"], &best["finished"]), (&"a child sleeps.".into(), &true.into()));
+    let scores: Vec<f64> =
+        best["hypotheses"].as_array().unwrap().iter().map(|h| h["score"].as_f64().unwrap()).collect();
+    assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    let map = w.read("map.svg");
+    roxmltree::Document::parse(&map).unwrap();
+    assert!(map.contains("a child sleeps."));
+    assert_eq!(w.run("predict t one --n-best 2").ok().lines().count(), 2);
+    // Nothing is overwritten, and a beam holds what it gives.
+    for (command, says) in [
+        ("predict t one --attention map.svg", "exists already"),
+        ("predict t one --beam 2 --n-best 3", "3 hypotheses cannot be given by a beam of width 2"),
+        ("predict tiny 1:1 --beam 2", "only an encoder-decoder"),
+        ("predict t ask --attention two.svg", "one text"),
+    ] {
+        let said = w.run(command);
+        assert_eq!(said.code, Some(1), "{command}");
+        assert!(said.err.contains(says), "{command}: {}", said.err);
+    }
+}
+
+#[test]
+fn bleu_and_rouge_are_those_of_their_packages() {
+    let Some(python) = std::env::var_os("RNN_ZOO_PYTHON") else {
+        return; // Figures of the packages are in the unit tests.
+    };
+    const WORDS: [&str; 24] = [
+        "the",
+        "The",
+        "man",
+        "dog's",
+        "runs",
+        "3,000.5",
+        "5-6",
+        "well-kept",
+        "(a)",
+        "Straße",
+        "\"so\"",
+        "is",
+        "isn't",
+        "fast.",
+        "fast",
+        ",",
+        "a/b",
+        "&amp;",
+        "e.g.",
+        "no.",
+        "1.",
+        "$5",
+        "x",
+        "ab",
+    ];
+    let mut draws = noise(40 * 40, 5).into_iter().map(|x| ((x + 1.0) / 2.0 * 0.999 * 24.0) as usize);
+    let mut sentence = |n: usize| -> Vec<usize> { (0..n).map(|_| draws.next().unwrap()).collect() };
+    let (mut texts, mut references) = (Vec::new(), Vec::new());
+    for k in 0..40 {
+        let text = sentence(6 + k % 7);
+        let mut truths = Vec::new();
+        for shift in [2, 5] {
+            let mut truth = text.clone();
+            truth[k % 6] = (truth[k % 6] + shift) % 24;
+            truth.rotate_left(shift % 3);
+            truth.extend(sentence(shift % 4));
+            truths.push(truth);
+        }
+        let words = |text: &[usize]| text.iter().map(|&k| WORDS[k]).collect::<Vec<_>>().join(" ");
+        texts.push(words(&text));
+        references.push(truths.iter().map(|truth| words(truth)).collect::<Vec<_>>());
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/texts/scores.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("RNN_ZOO_PYTHON is a Python with sacrebleu and rouge-score");
+    let given = serde_json::json!({"texts": texts, "references": references}).to_string();
+    child.stdin.take().unwrap().write_all(given.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let close = |what: &str, ours: f64, theirs: &Value| {
+        let theirs = theirs.as_f64().unwrap();
+        assert!((ours - theirs).abs() < 1e-6, "{what}: {ours} and {theirs} ({})", said["versions"]);
+        assert!(ours > 5.0 && ours < 95.0, "{what} {ours} tells nothing");
+    };
+    close("BLEU", bleu(&texts, &references, false), &said["bleu"]);
+    close("BLEU, lower case", bleu(&texts, &references, true), &said["bleu_lowercase"]);
+    let first: Vec<String> = references.iter().map(|all| all[0].clone()).collect();
+    let ours = rouge(&texts, &first);
+    for (k, (what, value)) in
+        [("ROUGE-1", ours.one), ("ROUGE-2", ours.two), ("ROUGE-L", ours.l)].into_iter().enumerate()
+    {
+        close(what, value, &said["rouge"][k]);
+    }
+}
