@@ -138,15 +138,15 @@ fn panel(
 }
 
 /// What a range of values is drawn on; `low` and `high` are logarithms where it is logarithmic.
-struct Axis {
-    low: f64,
-    high: f64,
+pub(super) struct Axis {
+    pub low: f64,
+    pub high: f64,
     log: bool,
 }
 
 impl Axis {
     /// That of `values`, logarithmic where they span more than a factor of a hundred.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
         let (low, high) = range(values.iter().copied());
         let log = low > 0.0 && high / low > 100.0;
@@ -158,30 +158,30 @@ impl Axis {
     }
 
     /// That of `values`, with `margin` or a twentieth of their range on both sides.
-    fn linear(values: impl Iterator<Item = f64>, margin: f64) -> Self {
+    pub fn linear(values: impl Iterator<Item = f64>, margin: f64) -> Self {
         let (low, high) = range(values);
         let margin = margin.max(0.05 * (high - low));
         Self { low: low - margin, high: high + margin, log: false }
     }
 
     /// Whether a value has a place on it.
-    fn takes(&self, value: f64) -> bool {
+    pub fn takes(&self, value: f64) -> bool {
         value.is_finite() && (!self.log || value > 0.0)
     }
 
     /// Where a value stands between the ends, 0 to 1.
-    fn share(&self, value: f64) -> f64 {
+    pub fn share(&self, value: f64) -> f64 {
         let value = if self.log { value.log10() } else { value };
         (value - self.low) / (self.high - self.low)
     }
 
     /// Some epochs on it; there is none before the first.
-    fn epochs(&self) -> impl Iterator<Item = f64> {
+    pub fn epochs(&self) -> impl Iterator<Item = f64> {
         self.ticks(10, true).into_iter().filter(|epoch| *epoch >= 1.0)
     }
 
     /// Round values on it, at most about `n`; `whole`: whole numbers only.
-    fn ticks(&self, n: usize, whole: bool) -> Vec<f64> {
+    pub fn ticks(&self, n: usize, whole: bool) -> Vec<f64> {
         let rough = (self.high - self.low) / n as f64;
         let power = 10f64.powf(rough.log10().floor());
         let mut step = power * [1.0, 2.0, 5.0, 10.0].into_iter().find(|k| k * power >= rough).unwrap_or(10.0);
@@ -202,7 +202,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// A number in few characters.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-3..1e5).contains(&magnitude) {
         return format!("{:e}", format!("{value:.2e}").parse::<f64>().unwrap_or(value));

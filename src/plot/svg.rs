@@ -18,6 +18,18 @@ impl Svg {
         svg
     }
 
+    /// An empty one, on what is below it.
+    pub fn clear(width: f64, height: f64) -> Self {
+        Self { width: width.ceil(), height: height.ceil(), body: String::new() }
+    }
+
+    /// Elements that show a title when pointed at.
+    pub fn titled(&mut self, title: &str, draw: impl FnOnce(&mut Self)) {
+        self.body += &format!("<g><title>{}</title>\n", escape(title));
+        draw(self);
+        self.body += "</g>\n";
+    }
+
     /// A rectangle `[x, y, width, height]`.
     pub fn rect(&mut self, rect: [f64; 4], attributes: &str) {
         let [x, y, width, height] = rect.map(round);
@@ -102,6 +114,16 @@ impl Svg {
              viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" fill=\"{INK}\">\n{body}</svg>\n"
         )
     }
+
+    /// An element of a page of HTML, in the page's colour, for readers who cannot see it called `name`.
+    pub fn finish_inline(self, name: &str) -> String {
+        let Self { width, height, body } = self;
+        format!(
+            "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+             aria-label=\"{}\" font-family=\"sans-serif\" fill=\"currentColor\">\n{body}</svg>\n",
+            escape(name)
+        )
+    }
 }
 
 /// Which part of a text is at its point.
@@ -170,14 +192,15 @@ pub(super) fn label(text: &str, most: usize) -> String {
     label
 }
 
-/// Text inside XML; what XML has no place for becomes a question mark in a diamond.
-fn escape(text: &str) -> String {
+/// Text or the value of an attribute in XML and HTML; what XML has no place for becomes a question mark in a diamond.
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
             '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }

@@ -60,6 +60,9 @@ pub fn baseline(
             let label = &labels[answers.most_frequent as usize];
             (format!("{MOST_FREQUENT}, {label}"), answers.tally(&criterion, samples, None))
         }
+        TargetSchema::Text(_) => {
+            return Err(Error::Input("there is no baseline for a model that writes a text".into()));
+        }
         TargetSchema::Tokens { .. } => {
             (MOST_FREQUENT_OF_TOKEN.into(), Answers::of(train, None).tally(&criterion, samples, None))
         }

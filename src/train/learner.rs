@@ -1,6 +1,7 @@
 //! A model as burn's learner sees it: one that takes steps, and metrics of them.
 
 use super::criterion::Criterion;
+use super::sampling::Truths;
 use super::score::{Tally, judge};
 use crate::backend::TrainBackend;
 use crate::config::TrainConfig;
@@ -88,11 +89,13 @@ pub struct Window<B: Backend> {
     pub batch: Batch<B>,
     /// What the windows before left, without their graph; `None`: zeros.
     pub state: Option<RecurrentState<B>>,
+    /// Encoder–decoder: which tokens the decoder reads; `None`: the true ones.
+    pub truths: Option<Truths>,
 }
 
 impl<B: Backend> From<Batch<B>> for Window<B> {
     fn from(batch: Batch<B>) -> Self {
-        Self { batch, state: None }
+        Self { batch, state: None, truths: None }
     }
 }
 
@@ -129,7 +132,7 @@ impl<B: TrainBackend> TrainStep for Trainee<B> {
     type Input = Window<B>;
     type Output = StepOutput<B::InnerBackend>;
 
-    fn step(&self, Window { batch, state }: Window<B>) -> TrainOutput<StepOutput<B::InnerBackend>> {
+    fn step(&self, Window { batch, state, truths }: Window<B>) -> TrainOutput<StepOutput<B::InnerBackend>> {
         if let Model::MultiTask(model) = &self.model {
             return self.step_tasks(model, &batch);
         }
@@ -139,7 +142,14 @@ impl<B: TrainBackend> TrainStep for Trainee<B> {
             let penalty = self.regularization.penalty(features, batch.input_lengths.as_deref());
             (said.output, penalty, state)
         } else {
-            (self.model.forward(&batch), None, None)
+            let output = match (&self.model, truths) {
+                (Model::EncoderDecoder(model), Some(truths)) => {
+                    let read = truths.read(model, &batch);
+                    model.run(batch.input.clone(), batch.input_lengths.as_deref(), read).output
+                }
+                (model, _) => model.forward(&batch),
+            };
+            (output, None, None)
         };
         let loss = self.criterion.objective.loss(output, &batch.target, batch.target_lengths.as_deref());
         let steps = batch.valid_steps();
@@ -208,7 +218,7 @@ impl<B: RecurrentBackend> InferenceStep for Trainee<B> {
     type Input = Window<B>;
     type Output = StepOutput<B>;
 
-    fn step(&self, Window { batch, state }: Window<B>) -> StepOutput<B> {
+    fn step(&self, Window { batch, state, .. }: Window<B>) -> StepOutput<B> {
         let (tally, state) = if self.carries {
             let (said, _) = self.model.run(&batch, state);
             (Tally::of(&self.criterion, said.output, &batch), Some(said.state))

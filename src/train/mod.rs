@@ -2,27 +2,39 @@
 
 mod average;
 mod baseline;
+mod bleu;
+mod card;
 mod clip;
 mod criterion;
 mod figures;
 mod learner;
 mod optimizer;
 mod progress;
+mod rouge;
+mod sampling;
 mod schedule;
 mod score;
 mod spans;
+mod spread;
 mod strategy;
+mod text;
 
 pub use average::Average;
 pub use baseline::{Baseline, baseline};
+pub use bleu::bleu;
 pub use clip::clip_by_global_norm;
 pub use criterion::Criterion;
 pub use figures::Confusion;
 pub use learner::{StepLoss, StepMetric, StepOutput, StepReport, StepScore, Trainee, Window};
 pub use optimizer::{AdamRule, Optimizer, OptimizerState};
-pub use progress::Progress;
+pub use progress::{Progress, Unit};
+pub use rouge::{Rouge, rouge};
+pub use sampling::Truths;
 pub use schedule::LearningRate;
 pub use score::{Score, Tally, score};
+pub use spread::{MeanScore, mean_scores};
+pub(crate) use text::text_scores;
+pub use text::usual_search;
 
 use crate::artifact::{self, Manifest, ModelFolder};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
@@ -37,6 +49,7 @@ use burn::record::DefaultRecorder;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
+use progress::Reporter;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -60,7 +73,11 @@ pub struct Epoch {
     pub higher_is_better: bool,
     /// Learning rate of its last step.
     pub lr: f64,
-    /// Wall time, seconds.
+    /// Valid steps that training went through: tokens, or time steps of features.
+    pub steps: usize,
+    /// Wall time of training, seconds.
+    pub train_seconds: f64,
+    /// Wall time of training and validation, seconds.
     pub seconds: f64,
     /// What the validation numbers are of.
     pub tally: Tally,
@@ -77,7 +94,7 @@ impl Epoch {
 /// A finished run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its folder: `config.toml`, `metrics.csv`, `loss.svg`, `checkpoint/` and `model/`; of a classifier
+    /// Its folder: `config.toml`, `metrics.csv`, `loss.svg`, `card.md`, `checkpoint/` and `model/`; of a classifier
     /// `confusion.svg` and `confusion.csv` too.
     pub folder: PathBuf,
     /// The exported model: that of the best epoch.
@@ -176,21 +193,16 @@ impl Task for Job<'_> {
         let n_params = model.num_params();
         prepare_folder(&folder)?;
         write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
-        progress.note(&format!(
-            "{}: {} training, {} validation, {} test sequences; {n_params} parameters; run folder {}",
-            config.name,
-            dataset.train.len(),
-            dataset.valid.len(),
-            dataset.test.len(),
-            folder.display()
-        ));
+        let n_samples = [&dataset.train, &dataset.valid, &dataset.test].map(Vec::len);
+        progress.start(&config.name, n_samples, n_params, &folder, self.device);
 
         let started = Instant::now();
         let noise = Noise { deviation: settings.input_noise, word_dropout: settings.word_dropout };
         let draw = Draw { seed: settings.seed, noise, bucket: settings.bucket };
         let carry = settings.carry_state;
+        let train_samples = Arc::new(dataset.train);
         let mut train =
-            Loader::<B>::new(Arc::new(dataset.train), settings.batch_size, Some(draw), device.clone());
+            Loader::<B>::new(train_samples.clone(), settings.batch_size, Some(draw), device.clone());
         let valid_samples = Arc::new(dataset.valid);
         let valid_size = if carry { score::LANES } else { settings.batch_size };
         let mut valid =
@@ -205,9 +217,10 @@ impl Task for Job<'_> {
             ));
         }
         let schedule = LearningRate::new(settings, train.n_batches());
+        let unit = Unit::of(&dataset.schema.input);
         let strategy = Arc::new(Strategy::<B> {
             config: settings.clone(),
-            progress,
+            reporter: Mutex::new(Reporter::new(progress, unit, settings.epochs, train.n_batches())),
             run: folder.clone(),
             device: device.clone(),
             outcome: Mutex::new(Outcome { best: None, epochs: Vec::new(), failure: None }),
@@ -235,7 +248,7 @@ impl Task for Job<'_> {
         let seconds = started.elapsed().as_secs_f64();
 
         let mut outcome = strategy.outcome.lock().expect("the loop is over");
-        write_whole(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs).as_bytes())?;
+        write_whole(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs, unit).as_bytes())?;
         let best_epoch = outcome.best.as_ref().map(|(best, _)| best.epoch);
         figures::draw_losses(&folder, &config.name, &outcome.epochs, best_epoch)?;
         if let Some(failure) = outcome.failure.take() {
@@ -248,24 +261,26 @@ impl Task for Job<'_> {
             valid_tally = score(&model, &valid_samples, settings, &criterion, &device);
         }
         let mut scores = valid_tally.scores(&config, "valid");
+        let described = (&config, &dataset.schema);
+        scores.extend(text_scores(&model, &valid_samples, described, "valid", &device)?);
         if !dataset.test.is_empty() {
             let tally = score(&model, &dataset.test, settings, &criterion, &device);
             scores.extend(tally.scores(&config, "test"));
+            scores.extend(text_scores(&model, &dataset.test, described, "test", &device)?);
         }
         let mut manifest = Manifest::new(&config, n_params, best.epoch, self.device.to_string());
         manifest.seconds = seconds.round();
+        let looked_at = if dataset.test.is_empty() { &valid_samples } else { &dataset.test };
+        let split = if dataset.test.is_empty() { "valid" } else { "test" };
+        let baseline = card::baseline_if_cheap(&config, &dataset.schema, &train_samples, looked_at, split);
         let exported = folder.join("model");
         let model_folder = ModelFolder { manifest, config, schema: dataset.schema, scores: scores.clone() };
         artifact::save(&exported, &model_folder, &model)?;
         figures::draw_confusion(&folder, &model, &model_folder, [&valid_samples, &dataset.test], &device)?;
-        Ok(Run {
-            folder,
-            model: exported,
-            epochs: std::mem::take(&mut outcome.epochs),
-            scores,
-            n_params,
-            seconds,
-        })
+        let epochs = std::mem::take(&mut outcome.epochs);
+        let card = card::Card { model: &model_folder, epochs: &epochs, n_samples, seconds, baseline, unit };
+        write_whole(&folder.join("card.md"), card.markdown().as_bytes())?;
+        Ok(Run { folder, model: exported, epochs, scores, n_params, seconds })
     }
 }
 
@@ -293,12 +308,16 @@ fn prepare_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
 }
 
-fn metrics_csv(epochs: &[Epoch]) -> String {
+/// A row an epoch; what differs between runs of the same seed, the times, is last.
+fn metrics_csv(epochs: &[Epoch], unit: Unit) -> String {
     let metric = epochs.first().map_or("score", |epoch| epoch.metric);
-    let mut csv = format!("epoch,train_loss,valid_loss,valid_{metric},lr,seconds\n");
+    let mut csv =
+        format!("epoch,train_loss,valid_loss,valid_{metric},lr,{},train_seconds,seconds\n", unit.key());
     for e in epochs {
-        csv +=
-            &format!("{},{},{},{},{},{:.3}\n", e.epoch, e.train_loss, e.valid_loss, e.score, e.lr, e.seconds);
+        csv += &format!(
+            "{},{},{},{},{},{},{:.3},{:.3}\n",
+            e.epoch, e.train_loss, e.valid_loss, e.score, e.lr, e.steps, e.train_seconds, e.seconds
+        );
     }
     csv
 }

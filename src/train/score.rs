@@ -211,6 +211,15 @@ pub struct Score {
     pub n: usize,
 }
 
+impl Score {
+    /// Whether more of its metric is better.
+    pub fn higher_is_better(&self) -> bool {
+        // Of several tasks: `TASK accuracy`.
+        let kind = self.metric.rsplit(' ').next().unwrap_or_default();
+        !matches!(kind, "mse" | "nats" | "loss" | "perplexity")
+    }
+}
+
 /// The lanes that a text is read in where the state is carried: few, as each starts without context.
 pub(super) const LANES: usize = 8;
 

@@ -5,9 +5,11 @@ use super::average::Average;
 use super::clip::clip_by_global_norm;
 use super::learner::{StepOutput, Trainee, Window};
 use super::optimizer::Optimizer;
+use super::progress::{Place, Reporter};
+use super::sampling::Truths;
 use super::schedule::LearningRate;
 use super::score::Tally;
-use super::{Epoch, Progress};
+use super::{Epoch, metrics_csv};
 use crate::backend::TrainBackend;
 use crate::config::{Keep, TrainConfig};
 use crate::data::{Batch, stream};
@@ -42,7 +44,8 @@ pub(super) type Components<B> = LearningComponentsMarker<
 /// The loop over epochs.
 pub(super) struct Strategy<B: TrainBackend> {
     pub(super) config: TrainConfig,
-    pub(super) progress: Progress,
+    /// What tells of it, taken by the loop.
+    pub(super) reporter: Mutex<Reporter>,
     pub(super) run: PathBuf,
     pub(super) device: B::Device,
     /// What came of it; burn's loop gives no place to return it.
@@ -58,7 +61,7 @@ pub(super) struct Outcome<B: TrainBackend> {
 }
 
 impl<B: TrainBackend> Strategy<B> {
-    /// One pass over the training split; its mean loss.
+    /// One pass over the training split; its mean loss, and the valid steps that it went through.
     fn train_epoch(
         &self,
         learner: &mut Learner<Components<B>>,
@@ -67,8 +70,10 @@ impl<B: TrainBackend> Strategy<B> {
         components: &LoopState,
         step: &mut u64,
         average: &mut Option<Average<Trainee<B::InnerBackend>>>,
-    ) -> Result<f64> {
+    ) -> Result<(f64, usize)> {
         let mut tally = Tally::default();
+        let mut n_steps = 0;
+        let mut reporter = self.reporter.lock().expect("only one loop at a time holds it");
         let mut batches = loader.iter();
         let mut iteration = 0;
         let mut carried = None;
@@ -79,7 +84,10 @@ impl<B: TrainBackend> Strategy<B> {
             // Dropout draws from the backend's own generator: the step seeds it.
             B::seed(&self.device, step_seed(self.config.seed, *step));
             let state = going_on(&mut carried, &batch).map(RecurrentState::from_inner);
-            let mut output = learner.train_step(Window { batch, state });
+            let batch_steps = batch.steps();
+            let truths =
+                self.config.scheduled_sampling.map(|config| Truths::new(&config, self.config.seed, *step));
+            let mut output = learner.train_step(Window { batch, state, truths });
             let norm = clip_by_global_norm::<B, _>(&learner.model(), &mut output.grads, self.config.clip);
             let StepOutput { report, state } = output.item;
             carried = state;
@@ -90,6 +98,8 @@ impl<B: TrainBackend> Strategy<B> {
             }
             learner.optimizer_step(output.grads);
             tally.add(&report.0);
+            n_steps += batch_steps;
+            reporter.step(&report.0, batch_steps, Place { epoch: components.epoch, step: iteration });
             *average = average.take().map(|average| average.step(&learner.model().valid()));
             *step += 1;
             let lr = Some(learner.lr_current());
@@ -103,7 +113,7 @@ impl<B: TrainBackend> Strategy<B> {
             events.process_train(LearnerEvent::ProcessedItem(item));
         }
         events.process_train(LearnerEvent::EndEpoch(components.epoch));
-        Ok(tally.mean_loss())
+        Ok((tally.mean_loss(), n_steps))
     }
 
     /// One pass over the validation split.
@@ -121,7 +131,7 @@ impl<B: TrainBackend> Strategy<B> {
         while let Some(Window { batch, .. }) = batches.next() {
             iteration += 1;
             let state = going_on(&mut carried, &batch);
-            let StepOutput { report, state } = model.step(Window { batch, state });
+            let StepOutput { report, state } = model.step(Window { batch, state, truths: None });
             carried = state;
             tally.add(&report.0);
             let item = TrainingItem::new(
@@ -180,8 +190,9 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
             let state = LoopState { epoch, done: Done::new(epoch, components.num_epochs) };
             let trained =
                 self.train_epoch(&mut learner, &train, &mut events, &state, &mut step, &mut average);
-            let train_loss = match trained {
-                Ok(loss) => loss,
+            let train_seconds = started.elapsed().as_secs_f64();
+            let (train_loss, n_steps) = match trained {
+                Ok(trained) => trained,
                 Err(error) => {
                     outcome.failure = Some(error);
                     break;
@@ -210,13 +221,22 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
                 score,
                 higher_is_better,
                 lr: learner.lr_current(),
+                steps: n_steps,
+                train_seconds,
                 seconds: started.elapsed().as_secs_f64(),
                 tally,
             };
             let best = self.config.keep == Keep::Last
                 || outcome.best.as_ref().is_none_or(|(best, _)| record.better_than(best));
-            self.progress.epoch(&record, components.num_epochs, best);
+            let mut reporter = self.reporter.lock().expect("only one loop at a time holds it");
+            reporter.epoch(&record, best);
             outcome.epochs.push(record.clone());
+            // What there is of a run that is interrupted later.
+            let metrics = metrics_csv(&outcome.epochs, reporter.unit());
+            if let Err(error) = std::fs::write(self.run.join("metrics.csv"), metrics) {
+                outcome.failure = Some(Error::io(self.run.join("metrics.csv"), error));
+                break;
+            }
             if best {
                 outcome.best = Some((record, model.model));
                 since_best = 0;
@@ -224,11 +244,11 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
                 since_best += 1;
             }
             if self.config.patience > 0 && since_best >= self.config.patience {
-                self.progress.note(&format!("no better epoch in {since_best}: stopping early"));
+                reporter.progress().note(&format!("no better epoch in {since_best}: stopping early"));
                 break;
             }
             if components.interrupter.should_stop() {
-                self.progress.note("stopped by the user");
+                reporter.progress().note("stopped by the user");
                 break;
             }
         }
