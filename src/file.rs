@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -82,6 +82,33 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     draft.write_all(bytes).map_err(io)?;
     draft.as_file().sync_all().map_err(io)?;
     draft.persist(path).map_err(|e| io(e.error))?;
+    sync_folder(parent)
+}
+
+/// Refuses a folder that is there: nothing is overwritten.
+pub fn check_free(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        return Err(Error::file(folder, "exists already, and nothing is overwritten: name another folder"));
+    }
+    Ok(())
+}
+
+/// Writes a folder of files that was not there before: it appears whole, or not at all.
+pub fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    check_free(folder)?;
+    let parent = match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+    let draft =
+        tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
+    files.iter().try_for_each(|(name, bytes)| write_whole(&draft.path().join(name), bytes))?;
+    let draft = draft.keep();
+    fs::rename(&draft, folder).map_err(|e| {
+        fs::remove_dir_all(&draft).ok();
+        Error::io(folder, e)
+    })?;
     sync_folder(parent)
 }
 

@@ -10,9 +10,12 @@ pub mod error;
 mod file;
 pub mod kernel;
 pub mod model;
+pub mod onnx;
 pub mod plot;
 pub mod predict;
+pub mod pytorch;
 pub mod recurrent;
+pub mod report;
 pub mod train;
 
 pub use error::{Error, Result};

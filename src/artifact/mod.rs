@@ -10,15 +10,18 @@
 //! | `scores.json` | [`Score`]s |
 //! | `README.md` | the card, in the zoo |
 
+mod describe;
 mod record;
 mod tree;
 
+pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
+pub(crate) use record::{apply, decode_safetensors, fits_half};
 
 use crate::config::{Config, ModelConfig};
 use crate::data::Schema;
 use crate::error::{Error, Result};
-use crate::file::{read_bytes, read_utf8, sync_folder, utf8, write_whole};
+use crate::file::{check_free, read_bytes, read_utf8, utf8, write_folder, write_whole};
 use crate::kernel::RecurrentBackend;
 use crate::model::{self, Model};
 use crate::train::Score;
@@ -36,7 +39,7 @@ pub const FORMAT: u32 = 1;
 const MAX_TEXT: u64 = 64 << 20;
 
 /// Bytes of the largest record.
-const MAX_RECORD: u64 = 16 << 30;
+pub(crate) const MAX_RECORD: u64 = 16 << 30;
 
 /// What a model folder says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,36 +161,19 @@ pub struct ModelFolder {
 /// # Errors
 /// If `folder` exists, or the system refuses.
 pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &Model<B>) -> Result<()> {
-    if folder.exists() {
-        return Err(Error::file(folder, "exists already, and nothing is overwritten: name another folder"));
-    }
-    let parent = match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-    let draft =
-        tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
+    check_free(folder)?;
     let mut manifest = contents.manifest.clone();
-    let mut files = BTreeMap::new();
-    let mut write = |name: &str, bytes: &[u8]| {
-        files.insert(name.into(), digest(bytes));
-        write_whole(&draft.path().join(name), bytes)
-    };
-    write("config.toml", contents.config.to_toml().as_bytes())?;
-    write("schema.json", &json(&contents.schema))?;
-    write("scores.json", &json(&contents.scores))?;
-    let format = manifest.record;
-    write(&format.file_name(), &record::encode(model, format, manifest.precision)?)?;
-    manifest.files = files;
+    let record = manifest.record.file_name();
+    let mut files = vec![
+        ("config.toml", contents.config.to_toml().into_bytes()),
+        ("schema.json", json(&contents.schema)),
+        ("scores.json", json(&contents.scores)),
+        (record.as_str(), record::encode(model, manifest.record, manifest.precision)?),
+    ];
+    manifest.files = files.iter().map(|(name, bytes)| (name.to_string(), digest(bytes))).collect();
     manifest.sha256 = manifest.digest();
-    write_whole(&draft.path().join("manifest.json"), &json(&manifest))?;
-    let draft = draft.keep();
-    fs::rename(&draft, folder).map_err(|e| {
-        fs::remove_dir_all(&draft).ok();
-        Error::io(folder, e)
-    })?;
-    sync_folder(parent)
+    files.push(("manifest.json", json(&manifest)));
+    write_folder(folder, &files)
 }
 
 /// Reads a model folder, or the one inside a run folder, but not its weights. Where there is no such
@@ -213,10 +199,7 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
         other => other,
     })?;
     let (path, text) = read("schema.json")?;
-    let schema: Schema = parse(&path, &text)?;
-    schema.check().map_err(|message| {
-        Error::file(&path, format!("{message}: the file is damaged; export or copy the folder again"))
-    })?;
+    let schema = parse_schema(&path, &text)?;
     let (path, text) = read("scores.json")?;
     let scores: Vec<Score> = parse(&path, &text)?;
     // Last, so that what is wrong with another file is said of that one.
@@ -274,6 +257,25 @@ fn unknown(manifest: &Path, name: &str) -> Error {
     Error::file(manifest, format!("has no SHA-256 of {name}: export the folder again"))
 }
 
+/// Reads a `schema.json`, or that of a model folder.
+///
+/// # Errors
+/// What is missing or damaged.
+pub fn read_schema(path: &Path) -> Result<Schema> {
+    if path.is_dir() {
+        return Ok(open(path)?.1.schema);
+    }
+    parse_schema(path, &read_utf8(path, MAX_TEXT)?)
+}
+
+fn parse_schema(path: &Path, text: &str) -> Result<Schema> {
+    let schema: Schema = parse(path, text)?;
+    schema.check().map_err(|message| {
+        Error::file(path, format!("{message}: the file is damaged; export or copy the folder again"))
+    })?;
+    Ok(schema)
+}
+
 /// Reads a model folder whole.
 ///
 /// # Errors
@@ -325,7 +327,7 @@ fn least_parameters(config: &ModelConfig) -> Option<usize> {
     parts.into_iter().try_fold(0usize, |sum, part| sum.checked_add(part?))
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("plain data becomes JSON");
     bytes.push(b'\n');
     bytes

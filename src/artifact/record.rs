@@ -189,7 +189,7 @@ fn encode_as<B: RecurrentBackend, S: PrecisionSettings>(
 }
 
 /// Whether each value is finite in 16 bits, or was not finite before.
-fn fits_half(data: &TensorData) -> bool {
+pub(crate) fn fits_half(data: &TensorData) -> bool {
     let values = data.clone().convert::<f32>();
     let values = values.as_slice::<f32>().expect("they were made so");
     values.iter().all(|&value| !value.is_finite() || f16::from_f32(value).is_finite())
@@ -234,7 +234,7 @@ pub fn load_record<B: RecurrentBackend>(
     apply(model, tensors)
 }
 
-type Decoded = Result<BTreeMap<String, TensorData>, String>;
+pub(crate) type Decoded = Result<BTreeMap<String, TensorData>, String>;
 
 /// Reads bincode without decoding it: the architecture alone says where each byte of such a record
 /// lies, so its frame is held against one of our own, and only the weights are taken out of it.
@@ -309,7 +309,8 @@ fn decode_burnpack(bytes: Vec<u8>) -> Decoded {
         .collect()
 }
 
-fn decode_safetensors(bytes: &[u8]) -> Decoded {
+/// The tensors of a safetensors file.
+pub(crate) fn decode_safetensors(bytes: &[u8]) -> Decoded {
     let file =
         safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
     file.iter()
@@ -404,7 +405,8 @@ fn floats(name: &str, bytes: Vec<u8>, shape: Vec<usize>, dtype: DType) -> Result
     Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape, dtype))
 }
 
-fn apply<B: RecurrentBackend>(
+/// `model` with `tensors` as its weights, if they are those that it has.
+pub(crate) fn apply<B: RecurrentBackend>(
     model: Model<B>,
     mut tensors: BTreeMap<String, TensorData>,
 ) -> Result<Model<B>, String> {

@@ -1,7 +1,7 @@
 use super::{DeviceArgs, ModelArg, print};
 use crate::artifact::{Precision, RecordFormat};
-use crate::error::Result;
-use crate::predict;
+use crate::error::{Error, Result};
+use crate::{onnx, predict, pytorch};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct ExportArgs {
     #[command(flatten)]
     model: ModelArg,
-    /// The record's format
+    /// The format of the weights
     #[arg(long, value_enum)]
     format: ExportFormat,
     /// Weights in 16 bits: half the size, rounded
@@ -34,20 +34,38 @@ enum ExportFormat {
     Json,
     /// safetensors
     Safetensors,
+    /// safetensors for torch.nn, and the Python that runs them
+    Pytorch,
+    /// ONNX
+    Onnx,
 }
 
 pub fn run(args: ExportArgs) -> Result<()> {
+    let model = predict::load(&args.model.model, &args.device.select()?)?;
+    let named = |format: &str| {
+        args.out.clone().unwrap_or_else(|| format!("{}-{format}", model.folder().manifest.name).into())
+    };
+    let precision = if args.half { Precision::Half } else { Precision::Full };
     let format = match args.format {
         ExportFormat::Mpk => RecordFormat::Mpk,
         ExportFormat::Bin => RecordFormat::Bin,
         ExportFormat::Burnpack => RecordFormat::Burnpack,
         ExportFormat::Json => RecordFormat::Json,
         ExportFormat::Safetensors => RecordFormat::Safetensors,
+        ExportFormat::Onnx => {
+            let files = onnx::export(&named("onnx"), &*model, precision)?;
+            return files.iter().try_for_each(|file| print(&file.display().to_string()));
+        }
+        ExportFormat::Pytorch => {
+            if args.half {
+                return Err(Error::Input("PyTorch gets the weights as they are: leave out --half".into()));
+            }
+            let out = named("pytorch");
+            pytorch::export(&*model, &out)?;
+            return print(&out.join("model.py").display().to_string());
+        }
     };
-    let model = predict::load(&args.model.model, &args.device.select()?)?;
-    let out =
-        args.out.unwrap_or_else(|| format!("{}-{}", model.folder().manifest.name, format.name()).into());
-    let precision = if args.half { Precision::Half } else { Precision::Full };
+    let out = named(format.name());
     model.export(&out, format, precision)?;
     print(&out.join(format.file_name()).display().to_string())
 }

@@ -1,5 +1,5 @@
 use super::{DeviceArgs, Format, ModelArg, print, print_json, table};
-use crate::data::{InputSchema, TargetSchema, TaskSchema};
+use crate::artifact;
 use crate::error::Result;
 use crate::predict;
 use clap::Args;
@@ -31,41 +31,15 @@ pub fn run(args: InfoArgs) -> Result<()> {
     }
     let (manifest, config) = (&folder.manifest, &folder.config);
     let field = |name: &str, value: String| vec![name.to_string(), value];
-    let cell = format!(
-        "{}, {} layer(s) of {}{}",
-        name(&config.model.cell),
-        config.model.n_layers,
-        config.model.d_hidden,
-        if config.model.bidirectional { ", two directions" } else { "" }
-    );
-    let input = match &folder.schema.input {
-        InputSchema::Features { channels, .. } => format!("{channels} features a step"),
-        InputSchema::Tokens { vocabulary } => format!("tokens of {}", vocabulary.len()),
-        InputSchema::Words { vocabulary, characters, .. } if characters.is_empty() => {
-            format!("words of {}", vocabulary.len())
-        }
-        InputSchema::Words { vocabulary, characters, .. } => {
-            format!("words of {}, spelled with {} characters", vocabulary.len(), characters.len())
-        }
-    };
-    let output = match &folder.schema.target {
-        TargetSchema::Class { labels } => format!("one class of {}: {}", labels.len(), labels.join(", ")),
-        TargetSchema::Tokens { labels } => format!("a class of {} a step", labels.len()),
-        TargetSchema::Features { channels, .. } => format!("{channels} values"),
-        TargetSchema::Tasks { tasks } => {
-            let task = |task: &TaskSchema| format!("{}: a class of {}", task.name, task.labels.len());
-            tasks.iter().map(task).collect::<Vec<_>>().join("; ")
-        }
-    };
     let mut rows = vec![field("name", manifest.name.clone())];
     if !config.description.is_empty() {
         rows.push(field("what", config.description.clone()));
     }
     rows.extend([
-        field("mode", name(&config.model.mode)),
-        field("cell", cell),
-        field("input", input),
-        field("output", output),
+        field("mode", artifact::choice(&config.model.mode)),
+        field("cell", artifact::cell(&config.model)),
+        field("input", artifact::input(&folder.schema.input)),
+        field("output", artifact::output(&folder.schema.target)),
         field("parameters", manifest.parameters.to_string()),
         field("record", manifest.record.file_name()),
         field(
@@ -80,9 +54,4 @@ pub fn run(args: InfoArgs) -> Result<()> {
     rows.push(Vec::new());
     rows.extend(weights.into_iter().map(|(name, shape)| vec![name, format!("{shape:?}")]));
     print(&table(&rows))
-}
-
-/// A choice as a configuration writes it.
-fn name(choice: &impl serde::Serialize) -> String {
-    serde_json::to_value(choice).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default()
 }

@@ -4,11 +4,14 @@ mod bench;
 mod eval;
 mod export;
 mod generate;
+mod import;
 mod info;
 mod inspect;
 mod list;
 mod predict;
+mod report;
 mod seal;
+mod sweep;
 mod train;
 
 use crate::backend::{self, DeviceInfo};
@@ -29,15 +32,21 @@ pub struct Cli {
 enum Command {
     /// Train what a configuration describes, and export the best epoch's model
     Train(train::TrainArgs),
+    /// Train every combination of some values of a configuration's keys, and tell which one is best
+    Sweep(sweep::SweepArgs),
+    /// Put several runs side by side on a page of HTML
+    Report(report::ReportArgs),
     /// Score a trained model on its test split
     Eval(eval::EvalArgs),
     /// Run a trained model on new input
     Predict(predict::PredictArgs),
     /// Write text with a trained language model
     Generate(generate::GenerateArgs),
-    /// Write a trained model to a new folder, in another record format
+    /// Write a trained model to a new folder, in another format
     #[command(visible_alias = "convert")]
     Export(export::ExportArgs),
+    /// Make a model of PyTorch's weights
+    Import(import::ImportArgs),
     /// Take a model folder's files as they are: write their checksums anew
     Seal(seal::SealArgs),
     /// Draw what a language model's hidden units do over a text, and tell what surprised it
@@ -117,11 +126,14 @@ struct ModelArg {
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(args) => train::run(args),
+        Command::Sweep(args) => sweep::run(args),
+        Command::Report(args) => report::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Export(args) => export::run(args),
         Command::Seal(args) => seal::run(args),
+        Command::Import(args) => import::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Info(args) => info::run(args),
         Command::List(args) => list::run(args),

@@ -1,9 +1,10 @@
 use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json};
 use crate::config::{DataFormat, IoMode};
-use crate::data::{self, InputSchema, SampleInput, Vocabulary, audio, series, ts, words::WordReader};
+use crate::data::{self, InputSchema, SampleInput, Vocabulary, audio, pairs, series, ts, words::WordReader};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::predict::{self, Answer, Predictor, RawInput};
+use crate::model::Search;
+use crate::predict::{self, Answer, Predictor, RawInput, Written};
 use clap::Args;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,18 @@ pub struct PredictArgs {
     /// Steps that a one-to-many or encoder-decoder model writes at most [default: as configured]
     #[arg(long)]
     steps: Option<usize>,
+    /// Hypotheses that the search for a text holds; 1: the most probable token at each step [default: 5]
+    #[arg(long, value_name = "WIDTH")]
+    beam: Option<usize>,
+    /// Texts given of each input
+    #[arg(long, value_name = "N")]
+    n_best: Option<usize>,
+    /// How much longer texts are favoured by the search (Wu et al. 2016) [default: 1]
+    #[arg(long, value_name = "ALPHA")]
+    length_penalty: Option<f64>,
+    /// Draw which of the input's tokens were looked at for each token of the text: an SVG file, not there yet
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "input")]
+    attention: Option<PathBuf>,
     /// How answers are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -38,6 +51,7 @@ pub struct PredictArgs {
 }
 
 pub fn run(args: PredictArgs) -> Result<()> {
+    args.attention.as_deref().map_or(Ok(()), check_new)?;
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
         check_new(output)?;
@@ -47,7 +61,12 @@ pub fn run(args: PredictArgs) -> Result<()> {
         })?;
         return write_whole(output, &said.to_safetensors());
     }
-    let text = args.text.unwrap_or_default();
+    let search = args.search();
+    let ask = |inputs: &[SampleInput]| match &search {
+        Some(search) => Ok(model.write(inputs, search, args.steps)?.into_iter().map(Answer::Texts).collect()),
+        None => model.predict(inputs, args.steps),
+    };
+    let text = args.text.clone().unwrap_or_default();
     let folder = model.folder();
     let show = |answer: &Answer, words: &[String]| match args.format {
         Format::Json => print_json(&json(answer, words)),
@@ -63,7 +82,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
             let Parsed { input, words } = parse(&*model, &line).map_err(|e| at(e.to_string()))?;
             let answer = match &mut stream {
                 Some(stream) => stream.step(&input),
-                None => model.predict(&[input], args.steps).map(|mut answers| answers.remove(0)),
+                None => ask(&[input]).map(|mut answers| answers.remove(0)),
             };
             show(&answer.map_err(|e| at(e.to_string()))?, &words)?;
         }
@@ -83,10 +102,34 @@ pub fn run(args: PredictArgs) -> Result<()> {
         vec![parse(&*model, &text).map_err(no_file)?]
     };
     let (inputs, words): (Vec<_>, Vec<_>) = inputs.into_iter().map(|p| (p.input, p.words)).unzip();
-    for (answer, words) in model.predict(&inputs, args.steps)?.iter().zip(&words) {
+    let answers = ask(&inputs)?;
+    for (answer, words) in answers.iter().zip(&words) {
         show(answer, words)?;
     }
+    if let Some(path) = &args.attention {
+        let ([Answer::Texts(texts)], [words]) = (answers.as_slice(), words.as_slice()) else {
+            return Err(Error::Input("--attention draws one text: give one input".into()));
+        };
+        let title = format!("{}: {}", folder.manifest.name, texts[0].text);
+        write_whole(path, texts[0].alignment_svg(&title, words)?.as_bytes())?;
+    }
     Ok(())
+}
+
+impl PredictArgs {
+    /// How texts are searched for, where anything of it is asked for.
+    fn search(&self) -> Option<Search> {
+        let asked = self.beam.is_some()
+            || self.n_best.is_some()
+            || self.length_penalty.is_some()
+            || self.attention.is_some();
+        let n_best = self.n_best.unwrap_or(1);
+        asked.then(|| Search::Beam {
+            width: self.beam.unwrap_or(n_best.max(5)),
+            length_penalty: self.length_penalty.unwrap_or(1.0),
+            n_best,
+        })
+    }
 }
 
 /// A sequence, and its words where it has some.
@@ -152,6 +195,12 @@ fn parse(model: &dyn Predictor, line: &str) -> Result<Parsed> {
         InputSchema::Tokens { vocabulary } => {
             Ok(SampleInput::Tokens(Vocabulary::try_from(vocabulary.clone())?.encode(line)?).into())
         }
+        InputSchema::Text(text) => {
+            let steps = folder.config.data.steps.unwrap_or(pairs::DEFAULT_STEPS);
+            let tokens = text.reader()?.encode(line, steps);
+            let words = tokens.iter().map(|&token| text.pieces[token as usize].clone()).collect();
+            Ok(Parsed { input: SampleInput::Tokens(tokens), words })
+        }
         schema @ InputSchema::Words { .. } => {
             let reader = WordReader::new(schema)?;
             let words = reader.split(line);
@@ -210,6 +259,10 @@ fn plain(answer: &Answer, words: &[String]) -> String {
             classes.first().map_or(String::new(), |(label, probability)| format!("{label}\t{probability:.4}"))
         }
         Answer::Labels(_) => answer.label().unwrap_or_default(),
+        Answer::Texts(texts) if texts.len() == 1 => texts[0].text.clone(),
+        Answer::Texts(texts) => {
+            texts.iter().map(|t| format!("{:.4}\t{}", t.normalized, t.text)).collect::<Vec<_>>().join("\n")
+        }
         Answer::Values(values) => {
             let row = |row: &[f32]| row.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
             values.data.chunks(values.channels).map(row).collect::<Vec<_>>().join("\n")
@@ -236,6 +289,14 @@ fn json(answer: &Answer, words: &[String]) -> serde_json::Value {
         Answer::Labels(labels) if !words.is_empty() => {
             let step = |(word, (label, p)): (&String, &(String, f64))| serde_json::json!({"word": word, "label": label, "probability": p});
             serde_json::json!({"steps": words.iter().zip(labels).map(step).collect::<Vec<_>>()})
+        }
+        Answer::Texts(texts) => {
+            let text = |t: &Written| serde_json::json!({"text": t.text, "log_probability": t.score, "score": t.normalized, "finished": t.finished});
+            let mut best = texts.first().map_or(serde_json::json!({}), text);
+            if texts.len() > 1 {
+                best["hypotheses"] = texts.iter().map(text).collect();
+            }
+            best
         }
         Answer::Labels(labels) => serde_json::json!({"text": answer.label(), "steps": steps(labels)}),
         Answer::Tasks(tasks) => {

@@ -1,9 +1,13 @@
 use super::{DeviceArgs, Format, print, print_json};
+use crate::backend::{self, DeviceInfo};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::train::{Progress, Run, free_folder, train};
+use crate::train::{MeanScore, Progress, Run, Score, free_folder, mean_scores, train};
 use clap::Args;
+use std::io::IsTerminal;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -19,14 +23,66 @@ pub struct TrainArgs {
     /// of each score and its standard deviation
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Print nothing but the result
-    #[arg(long)]
-    quiet: bool,
-    /// How the result is printed
+    #[command(flatten)]
+    progress: ProgressArgs,
+    /// How the result, on stdout, and the progress, on stderr, are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
     device: DeviceArgs,
+}
+
+/// How much a command that trains tells meanwhile.
+#[derive(Debug, Args)]
+pub(super) struct ProgressArgs {
+    /// Print nothing but the result
+    #[arg(long)]
+    pub quiet: bool,
+    /// Without a terminal: seconds between two lines inside an epoch
+    #[arg(long, value_name = "N", default_value_t = Progress::INTERVAL.as_secs())]
+    progress_seconds: u64,
+}
+
+impl ProgressArgs {
+    /// Lines, or none.
+    pub fn lines(&self, format: Format) -> Progress {
+        if self.quiet {
+            return Progress::Quiet;
+        }
+        let interval = Duration::from_secs(self.progress_seconds);
+        Progress::Every { interval, json: format == Format::Json }
+    }
+
+    /// burn's text UI where a person looks at stdout, else lines, or nothing.
+    fn auto(&self, format: Format) -> Progress {
+        let looked_at = !self.quiet && format == Format::Text && std::io::stdout().is_terminal();
+        if looked_at { Progress::Auto } else { self.lines(format) }
+    }
+}
+
+/// The device; told on stderr, unless that is for objects: the progress of a run names it there.
+pub(super) fn select(device: &DeviceArgs, format: Format) -> Result<DeviceInfo> {
+    match format {
+        Format::Json => backend::select(device.backend.as_deref(), device.device.as_deref()),
+        Format::Text => device.select(),
+    }
+}
+
+/// `n` seeds, from that of the configuration on.
+pub(super) fn seeds(config: &Config, n: u64) -> Result<RangeInclusive<u64>> {
+    let first = config.train.seed;
+    let last = first
+        .checked_add(n - 1)
+        .ok_or_else(|| Error::config("train.seed", format!("is too large for {n} seeds: lower it")))?;
+    Ok(first..=last)
+}
+
+/// A mean, with its deviation where there are several seeds.
+pub(super) fn mean_text(mean: &MeanScore) -> String {
+    match mean.deviation {
+        Some(deviation) => format!("{:.4} ± {deviation:.4}", mean.mean),
+        None => format!("{:.4}", mean.mean),
+    }
 }
 
 pub fn run(args: TrainArgs) -> Result<()> {
@@ -35,22 +91,13 @@ pub fn run(args: TrainArgs) -> Result<()> {
         Some(folder) => folder,
         None => free_folder(&config.name)?,
     };
-    let first = config.train.seed;
-    let last = first.checked_add(args.seeds - 1).ok_or_else(|| {
-        Error::config("train.seed", format!("is too large for {} seeds: lower it", args.seeds))
-    })?;
-    let device = args.device.select()?;
-    let progress = match (args.quiet, args.format) {
-        (true, _) => Progress::Quiet,
-        // burn's text UI takes stdout.
-        (_, Format::Json) => Progress::Lines,
-        _ => Progress::Auto,
-    };
+    let seeds = seeds(&config, args.seeds)?;
+    let device = select(&args.device, args.format)?;
     let mut runs = Vec::new();
-    for seed in first..=last {
+    for seed in seeds {
         config.train.seed = seed;
         let folder = if args.seeds == 1 { folder.clone() } else { folder.join(format!("seed-{seed}")) };
-        let run = train(&config, &device, &folder, progress)?;
+        let run = train(&config, &device, &folder, args.progress.auto(args.format))?;
         show(&run, args.format)?;
         runs.push(run);
     }
@@ -60,6 +107,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
 fn show(run: &Run, format: Format) -> Result<()> {
     match format {
         Format::Json => print_json(&serde_json::json!({
+            "event": "run",
             "run": run.folder,
             "model": run.model,
             "epochs": run.epochs.len(),
@@ -76,28 +124,19 @@ fn show(run: &Run, format: Format) -> Result<()> {
     }
 }
 
-/// Of each score that every run has: its mean over runs, and its standard deviation (of a sample).
+/// Of each score that every run has: its mean over runs, and its standard deviation.
 fn show_means(runs: &[Run], format: Format) -> Result<()> {
-    let n = runs.len() as f64;
-    for score in &runs[0].scores {
-        let values: Vec<f64> = runs.iter().filter_map(|run| run.score(&score.split, &score.metric)).collect();
-        let mean = values.iter().sum::<f64>() / n;
-        let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let scores: Vec<&[Score]> = runs.iter().map(|run| run.scores.as_slice()).collect();
+    for mean in mean_scores(&scores) {
         match format {
-            Format::Json => print_json(&serde_json::json!({
-                "model": score.model,
-                "split": score.split,
-                "metric": score.metric,
-                "mean": mean,
-                "deviation": deviation,
-                "seeds": runs.len(),
-            }))?,
-            Format::Text => print(&format!(
-                "{} seeds: {} {} {mean:.4} ± {deviation:.4}",
-                runs.len(),
-                score.split,
-                score.metric
-            ))?,
+            Format::Json => {
+                let mut object = serde_json::to_value(&mean).expect("a mean is plain");
+                object["event"] = "mean".into();
+                print_json(&object)?;
+            }
+            Format::Text => {
+                print(&format!("{} seeds: {} {} {}", mean.seeds, mean.split, mean.metric, mean_text(&mean)))?;
+            }
         }
     }
     Ok(())

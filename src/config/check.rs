@@ -2,8 +2,9 @@
 
 use super::schema::tenth;
 use super::{
-    CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Kernel, Loss, Merge, ModelConfig,
-    OptimizerKind, OutputActivation, Part, Schedule, TaskConfig, TextUnit, TrainConfig,
+    AttentionScore, CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Kernel, Loss, Merge,
+    ModelConfig, OptimizerKind, OutputActivation, Part, SamplingSchedule, Schedule, ScheduledSampling,
+    TaskConfig, TextUnit, TrainConfig,
 };
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -28,6 +29,7 @@ const FILES: &[DataFormat] = &[
     DataFormat::LabelledText,
     DataFormat::Tagged,
     DataFormat::IntentSlots,
+    DataFormat::Pairs,
     DataFormat::Wav,
 ];
 
@@ -57,7 +59,8 @@ impl Config {
         }
         let words =
             matches!(data.format, DataFormat::LabelledText | DataFormat::Tagged | DataFormat::IntentSlots);
-        let tokens = words || matches!(data.format, DataFormat::Text | DataFormat::CopyMemory);
+        let tokens =
+            words || matches!(data.format, DataFormat::Text | DataFormat::Pairs | DataFormat::CopyMemory);
         need(
             words || model.characters.is_none(),
             "model.characters",
@@ -109,6 +112,7 @@ impl Config {
             | DataFormat::LabelledText
             | DataFormat::Tagged
             | DataFormat::IntentSlots
+            | DataFormat::Pairs
             | DataFormat::Wav
             | DataFormat::CopyMemory => Some(Loss::CrossEntropy),
             DataFormat::Program => None,
@@ -158,6 +162,11 @@ impl Config {
             "only words have an unknown one to stand for them: write 0",
         )?;
         need(
+            train.scheduled_sampling.is_none() || model.mode == IoMode::EncoderDecoder,
+            "train.scheduled_sampling",
+            "only the decoder of mode encoder-decoder reads its own tokens: leave it out",
+        )?;
+        need(
             train.input_noise == 0.0 || model.d_embedding.is_none(),
             "train.input_noise",
             "tokens take no noise, only features do: write 0",
@@ -198,6 +207,12 @@ impl DataConfig {
             lowercase: false,
             label_delimiter: None,
             tag_column: None,
+            languages: None,
+            source_column: None,
+            target_column: None,
+            pieces: None,
+            target_pieces: None,
+            share_pieces: false,
             sample_rate: None,
             window_ms: None,
             hop_ms: None,
@@ -251,6 +266,8 @@ impl ModelConfig {
             kernel: Kernel::default(),
             pooling: None,
             feedback: None,
+            attention: None,
+            input_feeding: false,
             max_steps: None,
             tasks: Vec::new(),
             characters: None,
@@ -307,7 +324,8 @@ impl ModelConfig {
         )?;
         self.check_cell()?;
         self.check_input()?;
-        self.check_mode()
+        self.check_mode()?;
+        self.check_attention()
     }
 
     fn check_cell(&self) -> Result<()> {
@@ -350,24 +368,33 @@ impl ModelConfig {
             "only tokens have an embedding: write 0, or input_dropout for features",
         )?;
         need(
-            !self.tie_weights || (self.mode == IoMode::ManyToMany && self.d_embedding.is_some()),
+            !self.tie_weights
+                || (matches!(self.mode, IoMode::ManyToMany | IoMode::EncoderDecoder)
+                    && self.d_embedding.is_some()),
             "model.tie_weights",
-            "only a many-to-many model of tokens writes what it reads: write false",
+            "only many-to-many and encoder-decoder models of tokens read what they write: write false",
         )?;
         need(
             !self.tie_weights
+                || self.mode == IoMode::EncoderDecoder
                 || self.vocabulary.is_none()
                 || self.d_output.is_none_or(|d| Some(d) == self.vocabulary),
             "model.tie_weights",
             "the model writes other tokens than it reads, so that a head cannot have the embedding's weight: write false",
         )?;
-        let directions = if self.bidirectional && self.merge == Merge::Concat { 2 } else { 1 };
-        let d_stack = directions * self.d_hidden;
+        let decoder = self.mode == IoMode::EncoderDecoder;
+        let d_stack = if decoder { self.d_hidden } else { self.directions_merged() * self.d_hidden };
+        // A decoder's embedding is as wide as all that the encoder reads of a token.
+        let d_spelling = self.characters.as_ref().filter(|_| decoder).map_or(0, |c| 2 * c.d_hidden);
         need(
-            !self.tie_weights || self.d_embedding == Some(d_stack),
+            !self.tie_weights
+                || self.attention.is_some()
+                || self.d_embedding.map(|d| d + d_spelling) == Some(d_stack),
             "model.d_embedding",
             &format!(
-                "the head has the embedding's weight (tie_weights), and reads {d_stack} features: write {d_stack}"
+                "the head has the embedding's weight (tie_weights), and reads {d_stack} features: write {}{}",
+                d_stack.saturating_sub(d_spelling).max(1),
+                if decoder { ", or use attention, which gives what fits" } else { "" }
             ),
         )?;
         need(
@@ -394,6 +421,41 @@ impl ModelConfig {
             self.characters.is_none() || self.d_embedding.is_some(),
             "model.characters",
             "spellings stand beside words' embeddings: write their size too, as in d_embedding = 64",
+        )
+    }
+
+    /// Times a layer's width of what a stack gives.
+    fn directions_merged(&self) -> usize {
+        if self.bidirectional && self.merge == Merge::Concat { 2 } else { 1 }
+    }
+
+    fn check_attention(&self) -> Result<()> {
+        need(
+            self.attention.is_none() || self.mode == IoMode::EncoderDecoder,
+            "model.attention",
+            "only the decoder of mode encoder-decoder looks back: leave it out, or write pooling = \"attention\" \
+             in a many-to-one model",
+        )?;
+        need(
+            self.attention != Some(AttentionScore::Dot) || self.directions_merged() == 1,
+            "model.attention",
+            &format!(
+                "dot holds the decoder's {} features against as many, and the encoder's two directions give {}: \
+                 write merge = \"sum\", or attention = \"general\"",
+                self.d_hidden,
+                2 * self.d_hidden
+            ),
+        )?;
+        need(
+            !self.input_feeding || self.attention.is_some(),
+            "model.input_feeding",
+            "feeds back what attention gives, and there is none: write attention = \"general\" too, or false",
+        )?;
+        need(
+            !self.input_feeding || (!self.variational && self.weight_drop == 0.0),
+            "model.input_feeding",
+            "runs the decoder step by step, so that nothing can be dropped at every step alike: write false, or \
+             variational = false and weight_drop = 0",
         )
     }
 
@@ -541,6 +603,29 @@ impl DataConfig {
             "data.label_delimiter",
             "is empty: write what ends a label, as in label_delimiter = \":\", or leave it out",
         )?;
+        size("data.pieces", self.pieces, MAX_COUNT)?;
+        size("data.target_pieces", self.target_pieces, MAX_COUNT)?;
+        need(
+            self.target_pieces.is_none() || !self.share_pieces,
+            "data.target_pieces",
+            "there is one vocabulary where share_pieces is set: write its size as data.pieces",
+        )?;
+        if let Some([source, target]) = &self.languages {
+            need(
+                source != target && ![source, target].iter().any(|l| l.is_empty() || l.contains(['.', '/'])),
+                "data.languages",
+                "write two different parts of file names, as in languages = [\"de\", \"en\"]",
+            )?;
+            for (key, column) in
+                [("data.source_column", self.source_column), ("data.target_column", self.target_column)]
+            {
+                need(
+                    column.is_none(),
+                    key,
+                    "files named by data.languages have no columns: leave one of them out",
+                )?;
+            }
+        }
         size("data.sample_rate", self.sample_rate, MAX_COUNT)?;
         size("data.window_ms", self.window_ms, MAX_MS)?;
         size("data.hop_ms", self.hop_ms, MAX_MS)?;
@@ -589,10 +674,10 @@ impl DataConfig {
 
     /// An option without effect is a mistake of whoever set it.
     fn check_options(&self) -> Result<()> {
-        use DataFormat::{Adding, CopyMemory, Csv, IntentSlots, LabelledText, Tagged, Text, Wav};
+        use DataFormat::{Adding, CopyMemory, Csv, IntentSlots, LabelledText, Pairs, Tagged, Text, Wav};
         const MADE: &[DataFormat] = &[Adding, CopyMemory];
         const WORDS: &[DataFormat] = &[Text, LabelledText, Tagged, IntentSlots];
-        let options: [(&str, bool, &[DataFormat]); 20] = [
+        let options: [(&str, bool, &[DataFormat]); 26] = [
             ("train", self.train.is_some(), FILES),
             ("valid", self.valid.is_some(), FILES),
             ("test", self.test.is_some(), FILES),
@@ -604,14 +689,20 @@ impl DataConfig {
             ("window", self.window.is_some(), &[Csv, Text]),
             ("unit", self.unit.is_some(), &[Text]),
             ("min_count", self.min_count.is_some(), WORDS),
-            ("lowercase", self.lowercase, WORDS),
+            ("lowercase", self.lowercase, &[Text, LabelledText, Tagged, IntentSlots, Pairs]),
             ("label_delimiter", self.label_delimiter.is_some(), &[LabelledText]),
             ("tag_column", self.tag_column.is_some(), &[Tagged]),
+            ("languages", self.languages.is_some(), &[Pairs]),
+            ("source_column", self.source_column.is_some(), &[Pairs]),
+            ("target_column", self.target_column.is_some(), &[Pairs]),
+            ("pieces", self.pieces.is_some(), &[Pairs]),
+            ("target_pieces", self.target_pieces.is_some(), &[Pairs]),
+            ("share_pieces", self.share_pieces, &[Pairs]),
             ("sample_rate", self.sample_rate.is_some(), &[Wav]),
             ("window_ms", self.window_ms.is_some(), &[Wav]),
             ("hop_ms", self.hop_ms.is_some(), &[Wav]),
             ("mels", self.mels.is_some(), &[Wav]),
-            ("steps", self.steps.is_some(), MADE),
+            ("steps", self.steps.is_some(), &[Adding, CopyMemory, Pairs]),
             ("samples", self.samples.is_some(), MADE),
         ];
         for (key, set, formats) in options {
@@ -627,7 +718,7 @@ impl DataConfig {
         }
         for (key, set) in [("min_count", self.min_count.is_some()), ("lowercase", self.lowercase)] {
             need(
-                !set || self.has_words(),
+                !set || self.has_words() || self.format == DataFormat::Pairs,
                 &format!("data.{key}"),
                 "only words have it: leave it out, or write unit = \"word\"",
             )?;
@@ -636,7 +727,7 @@ impl DataConfig {
     }
 
     fn check_mode(&self, mode: IoMode) -> Result<()> {
-        use IoMode::{ManyToMany, ManyToOne, MultiTask, OneToOne};
+        use IoMode::{EncoderDecoder, ManyToMany, ManyToOne, MultiTask, OneToOne};
         let (modes, what): (&[IoMode], _) = match self.format {
             DataFormat::Ts | DataFormat::Wav => (&[ManyToOne], "one label for a whole sequence"),
             DataFormat::Adding => (&[ManyToOne], "one sum for a whole sequence"),
@@ -644,6 +735,7 @@ impl DataConfig {
             DataFormat::LabelledText => (&[ManyToOne], "one label for a whole text"),
             DataFormat::Tagged => (&[ManyToMany], "a tag for every word"),
             DataFormat::IntentSlots => (&[MultiTask], "an intent and a tag for every word"),
+            DataFormat::Pairs => (&[EncoderDecoder], "a text to write for every text"),
             DataFormat::CopyMemory => (&[ManyToMany], "a token to write at every step"),
             DataFormat::Csv => (&[OneToOne, ManyToOne, ManyToMany], "readings and the readings after them"),
             DataFormat::Program => return Ok(()),
@@ -696,6 +788,31 @@ impl TrainConfig {
             self.schedule != Schedule::Noam || self.warmup_steps > 0,
             "train.warmup_steps",
             "schedule noam rises over its warm-up: write how many steps, as in warmup_steps = 400",
+        )?;
+        self.scheduled_sampling.as_ref().map_or(Ok(()), ScheduledSampling::check)
+    }
+}
+
+impl ScheduledSampling {
+    fn check(&self) -> Result<()> {
+        let rate = self.rate;
+        let (fits, range) = match self.schedule {
+            SamplingSchedule::Linear => (rate > 0.0 && rate <= 1.0, "above 0 and at most 1, as in 0.0001"),
+            SamplingSchedule::Exponential => (rate > 0.0 && rate < 1.0, "above 0 and below 1, as in 0.9999"),
+            SamplingSchedule::InverseSigmoid => {
+                (rate >= 1.0 && rate.is_finite(), "1 or more, and finite, as in 2000.0")
+            }
+        };
+        let schedule = written(&self.schedule);
+        need(
+            fits,
+            "train.scheduled_sampling.rate",
+            &format!("of schedule {schedule} must be {range}, not {rate}"),
+        )?;
+        need(
+            (0.0..=1.0).contains(&self.floor),
+            "train.scheduled_sampling.floor",
+            &format!("must be 0 to 1, not {}", self.floor),
         )
     }
 }
@@ -787,6 +904,12 @@ mod tests {
         data.format = "program"
     "#;
 
+    const PAIRS: &str = r#"
+        name = "a"
+        model = { mode = "encoder-decoder", cell = "gru", d_hidden = 4, d_embedding = 3 }
+        data.format = "program"
+    "#;
+
     /// `overrides` are separated by spaces.
     fn read(text: &str, overrides: &str) -> Result<Config> {
         let overrides: Vec<String> = overrides.split_whitespace().map(Into::into).collect();
@@ -835,6 +958,14 @@ mod tests {
             (PROGRAM, "model.mode=one-to-many"),
             (PROGRAM, "model.mode=many-to-many"),
             (PROGRAM, "model.mode=encoder-decoder model.d_embedding=3"),
+            (PAIRS, "model.attention=dot"),
+            (PAIRS, "model.attention=dot model.bidirectional=true model.merge=mean"),
+            (PAIRS, "model.attention=general model.bidirectional=true model.tie_weights=true"),
+            (PAIRS, "model.attention=additive model.input_feeding=true model.dropout=0.1 model.n_layers=2"),
+            (PAIRS, "model.tie_weights=true model.d_embedding=4 model.vocabulary=7 model.d_output=9"),
+            (PAIRS, "train.scheduled_sampling={schedule='linear',rate=0.001,floor=0.5}"),
+            (PAIRS, "train.scheduled_sampling={schedule='exponential',rate=0.999,floor=1.0}"),
+            (PAIRS, "train.scheduled_sampling={schedule='inverse-sigmoid',rate=100.0}"),
             (PROGRAM, "model.d_embedding=3 model.vocabulary=9"),
             (PROGRAM, "model.d_input=3 model.bidirectional=true"),
             (PROGRAM, "train.loss=mse model.output_activation=tanh"),
@@ -926,6 +1057,41 @@ mod tests {
             ),
             (TS, "model.max_steps=3", "model.max_steps", "one-to-many and encoder-decoder"),
             (TS, "model.mode=encoder-decoder", "model.d_embedding", "writes tokens"),
+            (TEXT, "model.attention=general", "model.attention", "encoder-decoder looks back"),
+            (TS, "model.attention=general", "model.attention", "pooling = \"attention\""),
+            (
+                PAIRS,
+                "model.attention=dot model.bidirectional=true",
+                "model.attention",
+                "write merge = \"sum\", or attention = \"general\"",
+            ),
+            (PAIRS, "model.input_feeding=true", "model.input_feeding", "write attention = \"general\" too"),
+            (
+                PAIRS,
+                "model.attention=general model.input_feeding=true model.variational=true",
+                "model.input_feeding",
+                "step by step",
+            ),
+            (
+                PAIRS,
+                "model.attention=general model.input_feeding=true model.weight_drop=0.1",
+                "model.input_feeding",
+                "weight_drop = 0",
+            ),
+            (
+                PAIRS,
+                "model.tie_weights=true",
+                "model.d_embedding",
+                "reads 4 features: write 4, or use attention",
+            ),
+            (PAIRS, "model.tie_weights=true model.bidirectional=true", "model.d_embedding", "write 4"),
+            (
+                PAIRS,
+                "model.tie_weights=true model.characters={d_embedding=2,d_hidden=1}",
+                "model.d_embedding",
+                "write 2",
+            ),
+            (TS, "model.tie_weights=true", "model.tie_weights", "many-to-many and encoder-decoder"),
             // The data.
             (TS, "model.mode=many-to-many", "model.mode", "write many-to-one, or another"),
             (CSV, "model.mode=one-to-many", "model.mode", "one-to-one, many-to-one or many-to-many"),
@@ -951,7 +1117,7 @@ mod tests {
             (TS, "data.targets=['x']", "data.targets", "csv"),
             (TEXT, "data.horizon=2", "data.horizon", "csv"),
             (TS, "data.window=2", "data.window", "csv or text"),
-            (TS, "data.steps=2", "data.steps", "adding or copy-memory"),
+            (TS, "data.steps=2", "data.steps", "adding, copy-memory or pairs"),
             (TS, "data.samples=2", "data.samples", "adding or copy-memory"),
             (ADDING, "data.valid_fraction=0.2", "data.valid_fraction", "no effect"),
             (COPY, "data.test_fraction=0.2", "data.test_fraction", "no effect"),
@@ -967,7 +1133,7 @@ mod tests {
             (PROGRAM, "data.targets=['x']", "data.targets", "only on csv"),
             (PROGRAM, "data.horizon=2", "data.horizon", "only on csv"),
             (PROGRAM, "data.window=2", "data.window", "csv or text"),
-            (PROGRAM, "data.steps=2", "data.steps", "adding or copy-memory"),
+            (PROGRAM, "data.steps=2", "data.steps", "adding, copy-memory or pairs"),
             (PROGRAM, "data.samples=2", "data.samples", "adding or copy-memory"),
             (LABELLED, "model.mode=many-to-many", "model.mode", "write many-to-one"),
             (TAGGED, "model.mode=many-to-one", "model.mode", "write many-to-many"),
@@ -985,6 +1151,36 @@ mod tests {
             (TEXT, "model.embedding_deviation=0", "model.embedding_deviation", "above 0"),
             (TEXT, "model.input_dropout=1", "model.input_dropout", "less than 1"),
             // The training.
+            (
+                TEXT,
+                "train.scheduled_sampling={schedule='linear',rate=0.1}",
+                "train.scheduled_sampling",
+                "only the decoder",
+            ),
+            (
+                PAIRS,
+                "train.scheduled_sampling={schedule='linear',rate=0.0}",
+                "train.scheduled_sampling.rate",
+                "at most 1",
+            ),
+            (
+                PAIRS,
+                "train.scheduled_sampling={schedule='exponential',rate=1.0}",
+                "train.scheduled_sampling.rate",
+                "below 1",
+            ),
+            (
+                PAIRS,
+                "train.scheduled_sampling={schedule='inverse-sigmoid',rate=0.5}",
+                "train.scheduled_sampling.rate",
+                "1 or more",
+            ),
+            (
+                PAIRS,
+                "train.scheduled_sampling={schedule='linear',rate=0.1,floor=1.5}",
+                "train.scheduled_sampling.floor",
+                "0 to 1, not 1.5",
+            ),
             (TEXT, "train.word_dropout=0.1", "train.word_dropout", "only words"),
             (TAGGED, "train.word_dropout=1", "train.word_dropout", "less than 1"),
             (TAGGED, "train.average=1", "train.average", "less than 1"),

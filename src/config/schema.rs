@@ -148,6 +148,18 @@ pub enum Pooling {
     Attention,
 }
 
+/// How a decoder's hidden state h is held against each of the encoder's outputs m.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttentionScore {
+    /// `h · m` (Luong et al. 2015): both are of one width.
+    Dot,
+    /// `h · W m` (Luong et al. 2015).
+    General,
+    /// `v · tanh(W h + U m)` (Bahdanau et al. 2015): the slowest, in time and memory.
+    Additive,
+}
+
 /// What a one-to-many model reads back of each step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -214,13 +226,14 @@ pub struct ModelConfig {
     /// Whether dropout drops the same features at every step (Gal and Ghahramani 2016).
     #[serde(default)]
     pub variational: bool,
-    /// Tokens dropped from a batch altogether, a probability (Merity et al. 2018).
+    /// Tokens of the input dropped from a batch altogether, a probability (Merity et al. 2018).
     #[serde(default)]
     pub embedding_dropout: f64,
     /// Recurrent weights dropped, the same ones at every step, a probability (Merity et al. 2018).
     #[serde(default)]
     pub weight_drop: f64,
-    /// Whether the head's weight is the embedding's (Press and Wolf 2017): `d_embedding` is the stack's output then.
+    /// Whether the head's weight is the embedding's (Press and Wolf 2017): `d_embedding` is the stack's output then. Of
+    /// an encoder-decoder it is the target embedding's; its attention gives what is as wide as that.
     #[serde(default)]
     pub tie_weights: bool,
     /// Features out, O. Left out: taken from the data where it says, else the stack's own output.
@@ -250,6 +263,13 @@ pub struct ModelConfig {
     /// What a one-to-many model reads back. Default: its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<Feedback>,
+    /// Encoder-decoder: how the decoder looks back at what was read, step by step. Left out: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionScore>,
+    /// Encoder-decoder: whether the decoder also reads what attention gave at the step before (Luong et al. 2015). Its
+    /// training then goes step by step too, which is slower.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub input_feeding: bool,
     /// Steps that a one-to-many or encoder-decoder model writes at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<usize>,
@@ -327,6 +347,8 @@ pub enum DataFormat {
     Tagged,
     /// An intent, a tab, words between spaces, a tab, and a tag a word: two tasks, `intent` and `slots`.
     IntentSlots,
+    /// Texts and what is to be written of each: lines of two files, or two columns of one.
+    Pairs,
     /// Clips of sound in wav files, their class before the first `_` of their names.
     Wav,
     /// The adding problem (Hochreiter and Schmidhuber 1997), made as it goes.
@@ -393,7 +415,7 @@ pub struct DataConfig {
     /// Words: those seen less often in training are all the same `<unk>`, and so are characters. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_count: Option<usize>,
-    /// Words: upper and lower case are the same, but not in a word's spelling.
+    /// Words, `pairs`: upper and lower case are the same, but not in a word's spelling.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lowercase: bool,
     /// `labelled-text`: of a label only what stands before this counts: `:` makes `NUM` of `NUM:dist`.
@@ -402,6 +424,25 @@ pub struct DataConfig {
     /// `tagged`: the column of the tag, the word's being 0. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag_column: Option<usize>,
+    /// `pairs`: two files, the second named as the first with the second of these in place of the first: `train.de` and
+    /// `train.en` of `["de", "en"]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<[String; 2]>,
+    /// `pairs`: the column of the text that is read, the first being 0. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_column: Option<usize>,
+    /// `pairs`: the column of the text that is written. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_column: Option<usize>,
+    /// `pairs`: sub-words of the vocabulary. Default: 8000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<usize>,
+    /// `pairs`: sub-words of what is written. Default: as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_pieces: Option<usize>,
+    /// `pairs`: whether what is read and what is written share one vocabulary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share_pieces: bool,
     /// `wav`: samples a second; clips with others are refused. Default: those of the first training clip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<usize>,
@@ -414,7 +455,7 @@ pub struct DataConfig {
     /// `wav`: features of a step, the logarithms of its energy in so many bands of the mel scale. Default: 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mels: Option<usize>,
-    /// `adding`, `copy-memory`: steps, T. Default: 100.
+    /// `adding`, `copy-memory`: steps, T. Default: 100. `pairs`: sub-words that are read of a text at most. Default: 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// `adding`, `copy-memory`: training samples; a tenth as many for validation and for test. Default: 10000.
@@ -537,6 +578,36 @@ pub struct TrainConfig {
     pub word_dropout: f64,
     /// Whether training sequences of about the same length share a batch, so that little of it is padding.
     pub bucket: bool,
+    /// `[train.scheduled_sampling]`: encoder-decoder: when the decoder reads its own tokens in training. Left out: it
+    /// reads the true ones (teacher forcing).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_sampling: Option<ScheduledSampling>,
+}
+
+/// How the probability falls with the step i, from 0, that a decoder reads the true token (Bengio et al. 2015).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SamplingSchedule {
+    /// `1 - rate · i`
+    Linear,
+    /// `rate ^ i`: a rate below 1.
+    Exponential,
+    /// `rate / (rate + exp(i / rate))`: a rate of 1 or more.
+    InverseSigmoid,
+}
+
+/// `[train.scheduled_sampling]`: each token that the decoder reads in training is the true one with a probability that
+/// falls, and else the one that it found most probable itself (Bengio et al. 2015).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduledSampling {
+    /// How the probability falls.
+    pub schedule: SamplingSchedule,
+    /// How fast.
+    pub rate: f64,
+    /// What it does not fall below. Default: 0.
+    #[serde(default)]
+    pub floor: f64,
 }
 
 impl Default for TrainConfig {
@@ -569,6 +640,7 @@ impl Default for TrainConfig {
             half: false,
             word_dropout: 0.0,
             bucket: true,
+            scheduled_sampling: None,
         }
     }
 }

@@ -272,7 +272,10 @@ fn settings_that_do_not_go_together() {
             ("model.zoneout_cell=-0.1", &["`model.zoneout_cell`: must be 0 or more and less than 1"]),
             ("data.format=text", &["`model.mode`: `text` data", "write many-to-many"]),
             ("data.format=program", &["`data.train`: has no effect on `program` data", "leave it out"]),
-            ("data.steps=4", &["`data.steps`: has no effect on `ts` data, only on adding or copy-memory"]),
+            (
+                "data.steps=4",
+                &["`data.steps`: has no effect on `ts` data, only on adding, copy-memory or pairs"],
+            ),
             ("data.valid_fraction=0.8", &["`data.valid_fraction`", "less than 1"]),
             ("train.loss=mse", &["`train.loss`", "write cross-entropy or softmax-mse"]),
             ("train.momentum=0.9", &["`train.momentum`", "write 0"]),
@@ -322,7 +325,7 @@ fn usage() {
             ("generate", "required"),
             ("generate text --tokens few", "'few'"),
             ("export tiny", "required"),
-            ("export tiny --format onnx", "'onnx'"),
+            ("export tiny --format tflite", "'tflite'"),
         ]
         .map(|(command, says)| fault(&w, command, 2, &[says])),
     );

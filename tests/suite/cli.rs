@@ -195,7 +195,7 @@ impl Said {
 
     /// The JSON objects that it printed, one a line.
     #[track_caller]
-    fn json(&self) -> Vec<Value> {
+    pub fn json(&self) -> Vec<Value> {
         self.ok().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 }
@@ -300,8 +300,12 @@ fn train_writes_a_run_and_prints_its_scores() {
     let new: Vec<String> = w.files().into_keys().filter(|name| !before.contains_key(name)).collect();
     let mut expected: Vec<String> = MODEL.iter().map(|name| format!("new/run/model/{name}")).collect();
     let figures = ["confusion.csv", "confusion.svg", "loss.svg"];
-    expected
-        .extend(["config.toml", "metrics.csv"].iter().chain(&figures).map(|name| format!("new/run/{name}")));
+    expected.extend(
+        ["card.md", "config.toml", "metrics.csv"]
+            .iter()
+            .chain(&figures)
+            .map(|name| format!("new/run/{name}")),
+    );
     let parts = ["model", "optim", "scheduler"];
     expected.extend(
         [1, 2].into_iter().flat_map(|k| parts.map(|part| format!("new/run/checkpoint/{part}-{k}.mpk"))),
@@ -310,7 +314,8 @@ fn train_writes_a_run_and_prints_its_scores() {
     assert_eq!(new, expected);
     let metrics = w.read("new/run/metrics.csv");
     assert_eq!(metrics.lines().count(), 3);
-    assert!(metrics.starts_with("epoch,train_loss,valid_loss,valid_accuracy,lr,seconds\n1,"), "{metrics}");
+    let head = "epoch,train_loss,valid_loss,valid_accuracy,lr,time_steps,train_seconds,seconds\n1,";
+    assert!(metrics.starts_with(head), "{metrics}");
 }
 
 #[test]
@@ -380,8 +385,9 @@ fn the_same_seed_gives_the_same_run() {
     let metrics = |run: &str, seed: u64| {
         let said = w.run(&format!("train tiny.toml --run {run} --set train.seed={seed} {options}"));
         said.ok();
+        // All but the two times at the end.
         let number =
-            |row: &str| row.rsplit_once(',').unwrap().0.split(',').map(|n| n.parse().unwrap()).collect();
+            |row: &str| row.rsplitn(3, ',').last().unwrap().split(',').map(|n| n.parse().unwrap()).collect();
         let rows: Vec<Vec<f64>> = w.read(&format!("{run}/metrics.csv")).lines().skip(1).map(number).collect();
         (rows.concat(), said.err.contains("device: ndarray"))
     };

@@ -2,10 +2,16 @@
 
 mod bad_input;
 mod cli;
+mod encoder_decoder;
 mod language_model;
 mod laws;
 mod models;
 mod multi_task;
+mod onnx;
+mod pytorch;
 mod recurrent;
+mod report;
 mod support;
+mod sweep;
+mod texts;
 mod untrusted;

@@ -8,8 +8,8 @@ use burn::tensor::activation::softmax;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, named_tensors};
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{
-    CellKind, CharactersConfig, Config, Feedback, GruReset, HiddenActivation, Initialization, IoMode, Kernel,
-    Loss, ModelConfig, OptimizerKind, OutputActivation, Pooling, TrainConfig,
+    AttentionScore, CellKind, CharactersConfig, Config, Feedback, GruReset, HiddenActivation, Initialization,
+    IoMode, Kernel, Loss, ModelConfig, OptimizerKind, OutputActivation, Pooling, TrainConfig,
 };
 use rnn_zoo::data::{
     Batch, Dataset, Features, Input, InputSchema, Sample, SampleInput, SampleTarget, Schema, Target,
@@ -457,7 +457,13 @@ fn variety() -> Vec<ModelConfig> {
         zoneout_cell: Some(0.5),
         ..config(IoMode::ManyToMany, CellKind::Lstm)
     };
-    vec![attention, plain, relu, before, bidirectional, normed, encoder_decoder(true, CellKind::Lstm)]
+    let fed = ModelConfig {
+        attention: Some(AttentionScore::Additive),
+        input_feeding: true,
+        tie_weights: true,
+        ..encoder_decoder(true, CellKind::Gru)
+    };
+    vec![attention, plain, relu, before, bidirectional, normed, encoder_decoder(true, CellKind::Lstm), fed]
 }
 
 fn folder(model: ModelConfig, schema: Schema, record: RecordFormat) -> ModelFolder {
