@@ -1,5 +1,6 @@
 use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json};
 use crate::config::{DataFormat, IoMode};
+use crate::data::sub_words::SubWordReader;
 use crate::data::{self, InputSchema, SampleInput, Vocabulary, audio, pairs, series, ts, words::WordReader};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
@@ -32,13 +33,13 @@ pub struct PredictArgs {
     #[arg(long)]
     steps: Option<usize>,
     /// Hypotheses that the search for a text holds; 1: the most probable token at each step [default: 5]
-    #[arg(long, value_name = "WIDTH")]
+    #[arg(long, value_name = "WIDTH", conflicts_with = "input")]
     beam: Option<usize>,
     /// Texts given of each input
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "input")]
     n_best: Option<usize>,
     /// How much longer texts are favoured by the search (Wu et al. 2016) [default: 1]
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, value_name = "ALPHA", conflicts_with = "input", allow_negative_numbers = true)]
     length_penalty: Option<f64>,
     /// Draw which of the input's tokens were looked at for each token of the text: an SVG file, not there yet
     #[arg(long, value_name = "FILE.svg", conflicts_with = "input")]
@@ -61,13 +62,31 @@ pub fn run(args: PredictArgs) -> Result<()> {
         })?;
         return write_whole(output, &said.to_safetensors());
     }
+    let sub_words = match &model.folder().schema.input {
+        InputSchema::Text(text) => Some(text.reader()?),
+        _ => None,
+    };
+    let asked = Asked { model: &*model, sub_words: &sub_words };
     let search = args.search();
     let ask = |inputs: &[SampleInput]| match &search {
         Some(search) => Ok(model.write(inputs, search, args.steps)?.into_iter().map(Answer::Texts).collect()),
         None => model.predict(inputs, args.steps),
     };
+    let ask = |inputs: &[SampleInput]| {
+        let answers: Vec<Answer> = ask(inputs)?;
+        let cut =
+            |answer: &&Answer| matches!(answer, Answer::Texts(texts) if texts.iter().any(|t| !t.finished));
+        match answers.iter().filter(cut).count() {
+            0 => {}
+            n => eprintln!("note: {n} text(s) were cut off before their end: raise --steps"),
+        }
+        Ok(answers)
+    };
     let text = args.text.clone().unwrap_or_default();
     let folder = model.folder();
+    if args.attention.is_some() && (text == "-" || Path::new(&text).is_dir()) {
+        return Err(Error::Input("--attention draws one text: give one input, not a folder or stdin".into()));
+    }
     let show = |answer: &Answer, words: &[String]| match args.format {
         Format::Json => print_json(&json(answer, words)),
         Format::Text => print(&plain(answer, words)),
@@ -79,7 +98,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         for (k, line) in std::io::stdin().lock().lines().enumerate() {
             let at = |message: String| Error::line("stdin", k + 1, message);
             let line = line.map_err(|e| at(format!("cannot be read ({e}): give UTF-8 text")))?;
-            let Parsed { input, words } = parse(&*model, &line).map_err(|e| at(e.to_string()))?;
+            let Parsed { input, words } = parse(asked, &line).map_err(|e| at(e.to_string()))?;
             let answer = match &mut stream {
                 Some(stream) => stream.step(&input),
                 None => ask(&[input]).map(|mut answers| answers.remove(0)),
@@ -93,13 +112,13 @@ pub fn run(args: PredictArgs) -> Result<()> {
         return answer_clips(&*model, Path::new(&text), args.format);
     }
     if Path::new(&text).is_dir() {
-        return answer_files(&*model, Path::new(&text), args.steps, args.format);
+        return answer_files(asked, Path::new(&text), ask, args.format);
     }
     let inputs = if sound || Path::new(&text).is_file() {
-        read_file(&*model, Path::new(&text))?
+        read_file(asked, Path::new(&text))?
     } else {
         let no_file = |e| Error::Input(format!("{e} (and there is no file of that name)"));
-        vec![parse(&*model, &text).map_err(no_file)?]
+        vec![parse(asked, &text).map_err(no_file)?]
     };
     let (inputs, words): (Vec<_>, Vec<_>) = inputs.into_iter().map(|p| (p.input, p.words)).unzip();
     let answers = ask(&inputs)?;
@@ -132,6 +151,13 @@ impl PredictArgs {
     }
 }
 
+/// A model, and what reads its texts, which takes long to make.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    model: &'a dyn Predictor,
+    sub_words: &'a Option<SubWordReader>,
+}
+
 /// A sequence, and its words where it has some.
 struct Parsed {
     input: SampleInput,
@@ -155,7 +181,12 @@ fn answer_clips(model: &dyn Predictor, path: &Path, format: Format) -> Result<()
 }
 
 /// Answers the sequences of each file of a folder, in the order of their names, each after its file's.
-fn answer_files(model: &dyn Predictor, folder: &Path, steps: Option<usize>, format: Format) -> Result<()> {
+fn answer_files(
+    asked: Asked,
+    folder: &Path,
+    ask: impl Fn(&[SampleInput]) -> Result<Vec<Answer>>,
+    format: Format,
+) -> Result<()> {
     let io = |e| Error::io(folder, e);
     let entries = std::fs::read_dir(folder).map_err(io)?;
     let mut files: Vec<PathBuf> =
@@ -166,10 +197,10 @@ fn answer_files(model: &dyn Predictor, folder: &Path, steps: Option<usize>, form
         return Err(Error::file(folder, "has no file: name a folder of files of the model's own kind"));
     }
     for file in files {
-        let parsed = read_file(model, &file)?;
+        let parsed = read_file(asked, &file)?;
         let inputs: Vec<SampleInput> = parsed.iter().map(|p| p.input.clone()).collect();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        for (answer, Parsed { words, .. }) in model.predict(&inputs, steps)?.iter().zip(&parsed) {
+        for (answer, Parsed { words, .. }) in ask(&inputs)?.iter().zip(&parsed) {
             show_of(&name, answer, words, format)?;
         }
     }
@@ -189,7 +220,7 @@ fn show_of(name: &str, answer: &Answer, words: &[String], format: Format) -> Res
 }
 
 /// One sequence as it would stand in a file of the model's kind; of a clip of sound the path of its file.
-fn parse(model: &dyn Predictor, line: &str) -> Result<Parsed> {
+fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
     let folder = model.folder();
     match &folder.schema.input {
         InputSchema::Tokens { vocabulary } => {
@@ -197,7 +228,8 @@ fn parse(model: &dyn Predictor, line: &str) -> Result<Parsed> {
         }
         InputSchema::Text(text) => {
             let steps = folder.config.data.steps.unwrap_or(pairs::DEFAULT_STEPS);
-            let tokens = text.reader()?.encode(line, steps);
+            let reader = sub_words.as_ref().expect("made for a model of texts");
+            let tokens = reader.encode(line, steps);
             let words = tokens.iter().map(|&token| text.pieces[token as usize].clone()).collect();
             Ok(Parsed { input: SampleInput::Tokens(tokens), words })
         }
@@ -219,8 +251,8 @@ fn parse(model: &dyn Predictor, line: &str) -> Result<Parsed> {
 }
 
 /// The sequences of a file of the model's kind.
-fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<Parsed>> {
-    let folder = model.folder();
+fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
+    let folder = asked.model.folder();
     let config = &folder.config;
     match config.data.format {
         DataFormat::Ts => {
@@ -243,7 +275,7 @@ fn read_file(model: &dyn Predictor, path: &Path) -> Result<Vec<Parsed>> {
             let text = data::read_text(path)?;
             let lines = text.lines().enumerate();
             lines
-                .map(|(k, line)| parse(model, line).map_err(|e| Error::line(path, k + 1, e.to_string())))
+                .map(|(k, line)| parse(asked, line).map_err(|e| Error::line(path, k + 1, e.to_string())))
                 .collect()
         }
     }

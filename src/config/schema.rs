@@ -455,7 +455,7 @@ pub struct DataConfig {
     /// `wav`: features of a step, the logarithms of its energy in so many bands of the mel scale. Default: 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mels: Option<usize>,
-    /// `adding`, `copy-memory`: steps, T. Default: 100. `pairs`: sub-words that are read of a text at most. Default: 1000.
+    /// `adding`, `copy-memory`: steps, T. Default: 100. `pairs`: sub-words of a text at most, read or written; the rest is cut off. Default: 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// `adding`, `copy-memory`: training samples; a tenth as many for validation and for test. Default: 10000.

@@ -193,10 +193,10 @@ fn targets<B: Backend>(rows: Vec<&SampleTarget>, device: &B::Device) -> (Target<
             };
             (Target::Tasks((0..tasks.len()).map(task).collect()), None)
         }
-        SampleTarget::Class(_) | SampleTarget::Tokens(_) => {
+        SampleTarget::Class(_) | SampleTarget::Tokens(_) | SampleTarget::Text { .. } => {
             let rows = rows.into_iter().map(|target| match target {
                 SampleTarget::Class(class) => std::slice::from_ref(class),
-                SampleTarget::Tokens(tokens) => tokens.as_slice(),
+                SampleTarget::Tokens(tokens) | SampleTarget::Text { tokens, .. } => tokens.as_slice(),
                 _ => panic!("a batch of different targets"),
             });
             let (tokens, lengths) = pad_tokens(&rows.collect::<Vec<_>>(), device);

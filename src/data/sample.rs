@@ -73,6 +73,13 @@ pub enum SampleTarget {
     Class(u32),
     /// A class a step, `[T]`.
     Tokens(Vec<u32>),
+    /// A text: its tokens, `[T]`, and the text as it is, which they may not say whole.
+    Text {
+        /// What the model is trained to write.
+        tokens: Vec<u32>,
+        /// What it is scored by.
+        text: String,
+    },
     /// One vector, or one a step: `[1, O]` or `[T, O]`.
     Features(Features),
     /// What each task should say, in the order of [`TargetSchema::Tasks`]: a class, or one a step.
@@ -399,7 +406,7 @@ impl Schema {
                 known(tokens, labels.len(), "the labels").map_err(Error::Input)?;
                 tokens.len()
             }
-            (SampleTarget::Tokens(tokens), TargetSchema::Text(sub_words)) => {
+            (SampleTarget::Text { tokens, .. }, TargetSchema::Text(sub_words)) => {
                 known(tokens, sub_words.pieces.len(), "the pieces").map_err(Error::Input)?;
                 tokens.len()
             }
@@ -422,7 +429,9 @@ impl Schema {
             IoMode::OneToOne | IoMode::ManyToMany if steps != read => {
                 refuse(format!("the input has {read} steps, the target {steps}: this mode needs as many"))
             }
-            IoMode::EncoderDecoder if !matches!(sample.target, SampleTarget::Tokens(_)) => {
+            IoMode::EncoderDecoder
+                if !matches!(sample.target, SampleTarget::Tokens(_) | SampleTarget::Text { .. }) =>
+            {
                 refuse("an encoder-decoder model writes tokens: give token targets".into())
             }
             _ => Ok(()),

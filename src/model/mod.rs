@@ -33,6 +33,9 @@ use burn::nn::{Embedding, Linear};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+/// Steps of a text where the configuration does not say.
+const MAX_STEPS: usize = 100;
+
 /// Any model of the zoo.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a program has one model, and burn's derive takes no box")]
@@ -222,7 +225,14 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
                 agree(&mut task.d_output, &format!("tasks.{}.d_output", data.name), data.labels.len())?;
             }
         }
-        TargetSchema::Text(text) => agree(&mut config.d_output, "d_output", text.pieces.len())?,
+        TargetSchema::Text(text) => {
+            if config.mode != IoMode::EncoderDecoder {
+                let message = "the data has texts to write: write encoder-decoder";
+                return Err(Error::config("model.mode", message));
+            }
+            agree(&mut config.d_output, "d_output", text.pieces.len())?;
+            config.max_steps.get_or_insert(MAX_STEPS);
+        }
         TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
             agree(&mut config.d_output, "d_output", labels.len())?;
             if config.mode == IoMode::OneToMany {

@@ -41,10 +41,22 @@ impl Written {
             .cloned()
             .chain(end)
             .zip(attention)
-            .map(|(label, weights)| Row { label, values: weights[..input.len().min(weights.len())].to_vec() })
+            .map(|(label, weights)| Row {
+                label,
+                values: weights.iter().copied().take(input.len()).collect(),
+            })
             .collect();
-        let columns = &input[..rows.first().map_or(0, |row| row.values.len())];
-        Ok(heat_map_svg(&HeatMap { title, columns, rows: &rows, bars_name: "", bars: &[], marked: &[] }))
+        if rows.iter().any(|row| row.values.len() != input.len()) {
+            return Err(Error::Input(format!("{} tokens are not what the model read", input.len())));
+        }
+        Ok(heat_map_svg(&HeatMap {
+            title,
+            columns: input,
+            rows: &rows,
+            bars_name: "",
+            bars: &[],
+            marked: &[],
+        }))
     }
 }
 

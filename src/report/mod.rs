@@ -57,6 +57,10 @@ impl RunSummary {
     /// If it is neither, or a file is damaged.
     pub fn read(folder: &Path) -> Result<Self> {
         let has = |name: &str| folder.join(name).is_file();
+        if has("sweep.csv") {
+            let message = format!("is a sweep, whose runs are in it: name {}", folder.join("*/").display());
+            return Err(Error::file(folder, message));
+        }
         let unfinished = folder.is_dir() && !has("manifest.json") && !has("model/manifest.json");
         let (config, finished) = if unfinished {
             let path = folder.join("config.toml");

@@ -46,6 +46,9 @@ pub fn baseline(
     let criterion = Criterion::new(config, schema)?;
     let (what, tally) = match &schema.target {
         TargetSchema::Features { .. } => values(schema, train, samples),
+        TargetSchema::Text(_) => {
+            return Err(Error::Input("there is no baseline for a model that writes a text".into()));
+        }
         _ if criterion.by_loss => text(config, schema, train, samples),
         TargetSchema::Tasks { .. } => {
             let mut tally = Tally { steps: samples.len(), ..Tally::default() };
@@ -59,9 +62,6 @@ pub fn baseline(
             let answers = Answers::of(train, None);
             let label = &labels[answers.most_frequent as usize];
             (format!("{MOST_FREQUENT}, {label}"), answers.tally(&criterion, samples, None))
-        }
-        TargetSchema::Text(_) => {
-            return Err(Error::Input("there is no baseline for a model that writes a text".into()));
         }
         TargetSchema::Tokens { .. } => {
             (MOST_FREQUENT_OF_TOKEN.into(), Answers::of(train, None).tally(&criterion, samples, None))

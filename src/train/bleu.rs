@@ -42,7 +42,8 @@ pub fn bleu(texts: &[String], references: &[Vec<String>], lowercase: bool) -> f6
             }
         }
     }
-    if said.contains(&0) {
+    // Where nothing is right, or too short, nothing is smoothed.
+    if said.contains(&0) || right == [0; ORDER] {
         return 0.0;
     }
     let mut smooth = 1.0;
@@ -113,6 +114,7 @@ mod tests {
             (of(&two, &[&[two[0]], &[two[1]]]), 100.0),
             (of(&["The dog bit the man."], &[&["The dog had bit the man."]]), 51.150_781_157_932_42),
             (of(&["a b"], &[&["a b"]]), 0.0),
+            (of(&["a b c d e"], &[&["v w x y z"]]), 0.0),
         ] {
             assert!((bleu - expected).abs() < 1e-9, "{bleu} and {expected}");
         }

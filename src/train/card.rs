@@ -110,7 +110,8 @@ impl Card<'_> {
         card += "\n## Use\n\nWhere RUN is this folder:\n\n```sh\n";
         card += "rnn-zoo info RUN\n";
         if config.data.format != DataFormat::Program {
-            card += "rnn-zoo eval RUN --baseline\n";
+            let writes = matches!(config.model.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
+            card += if writes { "rnn-zoo eval RUN\n" } else { "rnn-zoo eval RUN --baseline\n" };
         }
         card += match config.data.format {
             DataFormat::Text => "rnn-zoo generate RUN --prompt TEXT\n",

@@ -14,6 +14,7 @@ use crate::backend::TrainBackend;
 use crate::config::{Keep, TrainConfig};
 use crate::data::{Batch, stream};
 use crate::error::{Error, Result};
+use crate::file::write_whole;
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
@@ -233,8 +234,8 @@ impl<B: TrainBackend> SupervisedLearningStrategy<Components<B>> for Strategy<B> 
             outcome.epochs.push(record.clone());
             // What there is of a run that is interrupted later.
             let metrics = metrics_csv(&outcome.epochs, reporter.unit());
-            if let Err(error) = std::fs::write(self.run.join("metrics.csv"), metrics) {
-                outcome.failure = Some(Error::io(self.run.join("metrics.csv"), error));
+            if let Err(error) = write_whole(&self.run.join("metrics.csv"), metrics.as_bytes()) {
+                outcome.failure = Some(error);
                 break;
             }
             if best {

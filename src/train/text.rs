@@ -16,9 +16,6 @@ const BATCH: usize = 32;
 /// Hypotheses of the beam that scores are of.
 const WIDTH: usize = 5;
 
-/// Steps of a text where the configuration does not say.
-const MAX_STEPS: usize = 100;
-
 /// How the texts that are scored are found.
 pub fn usual_search() -> Search {
     Search::Beam { width: WIDTH, length_penalty: 1.0, n_best: 1 }
@@ -63,12 +60,12 @@ pub(crate) fn text_scores<B: RecurrentBackend>(
     };
     let texts = TargetText::of(&schema.target)?;
     let inputs: Vec<&SampleInput> = samples.iter().map(|sample| &sample.input).collect();
-    let n_steps = config.model.max_steps.unwrap_or(MAX_STEPS);
+    let n_steps = config.model.max_steps.expect("a model of texts has it");
     let found = search(model, &inputs, &usual_search(), n_steps, device)?;
     let said: Vec<String> =
         found.iter().map(|all| all.first().map_or(String::new(), |h| texts.text(&h.tokens))).collect();
     let truth = |sample: &Sample| match &sample.target {
-        SampleTarget::Tokens(tokens) => texts.text(tokens),
+        SampleTarget::Text { text, .. } => text.clone(),
         _ => String::new(),
     };
     let truths: Vec<String> = samples.iter().map(truth).collect();

@@ -86,8 +86,20 @@ fn a_model_translates() {
     roxmltree::Document::parse(&map).unwrap();
     assert!(map.contains("a child sleeps."));
     assert_eq!(w.run("predict t one --n-best 2").ok().lines().count(), 2);
+    // A text that is cut off says so.
+    let said = w.run("predict t one --steps 2");
+    assert!(said.ok().lines().count() == 1 && said.err.contains("cut off before their end"), "{}", said.err);
+    w.write("asks/1", "Ein Kind schläft.\n");
+    assert_eq!(w.run("predict t asks --n-best 2").ok().lines().count(), 2);
+    // Scores are of the file's own texts, of which training has not seen every letter.
+    w.write("other.de", "Ein Kind schläft.\n");
+    w.write("other.en", "a child sleeps, böö\n");
+    let said = w.run("eval t --data other.de --metric rouge-l --format json").json();
+    assert!((said[0]["value"].as_f64().unwrap() - 600.0 / 7.0).abs() < 1e-9, "{said:?}");
     // Nothing is overwritten, and a beam holds what it gives.
     for (command, says) in [
+        ("eval t --baseline", "no baseline"),
+        ("predict t - --attention two.svg", "one input"),
         ("predict t one --attention map.svg", "exists already"),
         ("predict t one --beam 2 --n-best 3", "3 hypotheses cannot be given by a beam of width 2"),
         ("predict tiny 1:1 --beam 2", "only an encoder-decoder"),
