@@ -35,8 +35,9 @@ use std::path::{Path, PathBuf};
 /// The format of model folders that this version writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// Bytes of the largest text file in a model folder.
-const MAX_TEXT: u64 = 64 << 20;
+/// Bytes of the largest vocabulary in a model folder, and of its other texts.
+const MAX_SCHEMA: u64 = 64 << 20;
+const MAX_TEXT: u64 = 1 << 20;
 
 /// Bytes of the largest record.
 pub(crate) const MAX_RECORD: u64 = 16 << 30;
@@ -188,7 +189,8 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     let read = |name: &str| -> Result<(PathBuf, String)> {
         let known = manifest.files.get(name).ok_or_else(|| unknown(&path, name))?;
         let path = folder.join(name);
-        let bytes = read_bytes(&path, MAX_TEXT)?;
+        let most = if name == "schema.json" { MAX_SCHEMA } else { MAX_TEXT };
+        let bytes = read_bytes(&path, most)?;
         check_digest(&path, &bytes, known)?;
         let text = utf8(&path, bytes)?;
         Ok((path, text))
@@ -265,7 +267,7 @@ pub fn read_schema(path: &Path) -> Result<Schema> {
     if path.is_dir() {
         return Ok(open(path)?.1.schema);
     }
-    parse_schema(path, &read_utf8(path, MAX_TEXT)?)
+    parse_schema(path, &read_utf8(path, MAX_SCHEMA)?)
 }
 
 fn parse_schema(path: &Path, text: &str) -> Result<Schema> {

@@ -13,8 +13,8 @@
 //! The operators are those of opset 18. Layers are ONNX's `RNN`, `LSTM` and `GRU`. These know neither layer
 //! norm in the cell nor zoneout, which in use keeps a share of the old state: there a layer is a `Scan`
 //! whose body is one step. Pooling over lengths is of ordinary operators. Dropout does nothing in use.
-//! There is no model of the zoo that cannot be said, but for one whose weights exceed protobuf's limit of
-//! 2 GiB.
+//! Refused are an encoder–decoder with attention or tied weights, which is not written yet, and weights
+//! that exceed protobuf's limit of 2 GiB.
 //!
 //! From the bottom: [`proto`], the messages; `graph`, which makes them; `stack`, recurrent layers; `model`,
 //! the modes.
@@ -49,7 +49,7 @@ const MAX_MESSAGE: usize = i32::MAX as usize;
 /// files. Half precision keeps weights in 16 bits, which are cast to 32 as the model is loaded.
 ///
 /// # Errors
-/// If `folder` exists, or the system refuses; weights that do not fit in 16 bits where they should, or
+/// If `folder` exists, or the system refuses; an encoder–decoder with attention or tied weights; weights that do not fit in 16 bits where they should, or
 /// altogether in a protobuf message.
 pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Result<Vec<PathBuf>> {
     let contents = model.folder();

@@ -109,7 +109,7 @@ impl Task for Import<'_> {
     }
 }
 
-/// The tensors of a `state_dict`.
+/// The tensors of a `state_dict`, as f32.
 fn read(file: &Path) -> Result<BTreeMap<String, TensorData>> {
     let bytes = read_bytes(file, artifact::MAX_RECORD)?;
     let tensors = artifact::decode_safetensors(&bytes).map_err(|message| {
@@ -128,7 +128,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, TensorData>> {
         );
         return Err(Error::file(file, message));
     }
-    Ok(tensors)
+    Ok(tensors.into_iter().map(|(name, data)| (name, data.convert::<f32>())).collect())
 }
 
 /// Whether a file begins as what `torch.save` writes: a zip archive, or a bare pickle.

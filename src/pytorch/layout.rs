@@ -238,7 +238,7 @@ fn attention_of(zoo: &str, torch: &str, d: usize) -> [Part; 2] {
 
 fn embedding(zoo: &str, torch: &str, shape: [Size; 2]) -> Part {
     let weight = slot(zoo, "weight", shape.to_vec(), false);
-    part(Kind::Embedding, zoo, torch, vec![weight]).named(&["emb"])
+    part(Kind::Embedding, zoo, torch, vec![weight]).named(&["emb", "embedding"])
 }
 
 fn linear(zoo: &str, torch: &str, shape: [Size; 2], bias: bool) -> Part {

@@ -281,13 +281,34 @@ fn is_recurrent(local: &str) -> bool {
         && layer.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// The words of a name, lower-cased: `lm`, `head` of `lmHead`, and of `lm_head2`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut lower = false;
+    for c in name.chars() {
+        if (c.is_uppercase() && lower) || !c.is_alphabetic() {
+            words.push(String::new());
+        }
+        lower = c.is_lowercase();
+        if c.is_alphabetic() {
+            words.last_mut().expect("there is one").extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// How much speaks for a module of this name.
 fn score(part: &Part, prefix: &str) -> i32 {
     let exact =
         prefix == part.torch || prefix.strip_suffix(&part.torch).is_some_and(|rest| rest.ends_with('.'));
-    let prefix = prefix.to_lowercase();
-    let [likes, dislikes] = [0, 1]
-        .map(|k: usize| part.words[k].iter().filter(|word| prefix.contains(word.as_str())).count() as i32);
+    let there = words(prefix);
+    let is_there = |known: &str| {
+        let is = |word: &String| word.starts_with(known) || word.ends_with(known);
+        there.iter().any(|word| is(word) || (known.len() > 4 && word.contains(known)))
+    };
+    let speaks = |known: &&String| words(known).iter().all(|known| is_there(known));
+    let [likes, dislikes] = [0, 1].map(|k: usize| part.words[k].iter().filter(speaks).count() as i32);
     likes - dislikes + if exact { 100 } else { 0 }
 }
 

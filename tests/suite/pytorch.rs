@@ -3,7 +3,7 @@
 
 use crate::cli::{Workshop, f32s, safetensors};
 use crate::support::*;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData, bf16, f16};
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, named_tensors};
 use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend};
 use rnn_zoo::config::{
@@ -490,6 +490,37 @@ fn the_command_imports_and_the_model_is_like_any_other() {
     for model in ["by-data", "by-schema", "by-model"] {
         assert_eq!(w.read(&format!("{model}/schema.json")), w.read("tiny/model/schema.json"), "{model}");
         assert_eq!(w.run(&format!("eval {model}")).ok(), score, "{model}");
+    }
+    // Weights of other types are read as 32 bits.
+    let bytes = written(&state_dict());
+    let whole = SafeTensors::deserialize(&bytes).unwrap();
+    for dtype in [Dtype::F64, Dtype::F16, Dtype::BF16] {
+        let tensors = whole.iter().map(|(name, view)| {
+            let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), DType::F32);
+            let data = match dtype {
+                Dtype::F64 => data.convert::<f64>(),
+                Dtype::F16 => data.convert::<f16>(),
+                _ => data.convert::<bf16>(),
+            };
+            (name.to_string(), data)
+        });
+        let tensors: Vec<(String, TensorData)> = tensors.collect();
+        let views = tensors.iter().map(|(name, data)| {
+            (name.as_str(), TensorView::new(dtype, data.shape.to_vec(), data.as_bytes()).unwrap())
+        });
+        w.write("typed", safetensors::serialize(views, None).unwrap());
+        let out = format!("of-{dtype:?}");
+        w.run(&format!("import typed --config stack.toml --out {out}")).ok();
+        w.run(&format!("predict {out} --input in --output {out}-y")).ok();
+        let y = |file: &str| -> Vec<f32> {
+            let bytes = std::fs::read(w.path(file)).unwrap();
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            let data = file.tensor("y").unwrap().data().to_vec();
+            data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        let largest =
+            y("out").iter().zip(y(&format!("{out}-y"))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(largest < if dtype == Dtype::F64 { 1e-6 } else { 0.05 }, "{dtype:?}: {largest}");
     }
     // What names do not tell.
     let renamed: Vec<_> = state_dict()
