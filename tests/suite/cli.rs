@@ -834,7 +834,9 @@ fn predict_reads_every_file_of_a_folder() {
 #[test]
 fn the_most_capable_device_is_taken_where_none_is_named() {
     let taken = select(None, None).unwrap();
-    assert_eq!(taken, devices()[0]);
+    if std::env::var_os(VARIABLE).is_none() {
+        assert_eq!(taken, devices()[0]);
+    }
     let w = Workshop::new();
     assert!(w.run("eval tiny").err.lines().any(|line| line == format!("device: {taken}")));
 }
