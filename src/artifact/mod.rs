@@ -18,7 +18,7 @@ pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
 pub(crate) use record::{apply, decode_safetensors, fits_half};
 
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, IoMode, ModelConfig};
 use crate::data::Schema;
 use crate::error::{Error, Result};
 use crate::file::{check_free, read_bytes, read_utf8, utf8, write_folder, write_whole};
@@ -97,9 +97,7 @@ impl Manifest {
             sha256: String::new(),
         }
     }
-}
 
-impl Manifest {
     /// What [`Self::sha256`] has to be.
     fn digest(&self) -> String {
         digest(&json(&Self { sha256: String::new(), ..self.clone() }))
@@ -112,8 +110,8 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// That the file `path` is the one that a manifest knows.
-fn check_digest(path: &Path, bytes: &[u8], known: &str) -> Result<()> {
-    if digest(bytes) == known {
+fn check_digest(path: &Path, digest: &str, known: &str) -> Result<()> {
+    if digest == known {
         return Ok(());
     }
     let message = "is not as the manifest has it (SHA-256): the file is damaged or was changed; copy or export the folder again, or, if the change is yours, run `rnn-zoo seal` on the folder";
@@ -191,7 +189,7 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
         let path = folder.join(name);
         let most = if name == "schema.json" { MAX_SCHEMA } else { MAX_TEXT };
         let bytes = read_bytes(&path, most)?;
-        check_digest(&path, &bytes, known)?;
+        check_digest(&path, &digest(&bytes), known)?;
         let text = utf8(&path, bytes)?;
         Ok((path, text))
     };
@@ -205,11 +203,7 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     let (path, text) = read("scores.json")?;
     let scores: Vec<Score> = parse(&path, &text)?;
     // Last, so that what is wrong with another file is said of that one.
-    check_digest(
-        &folder.join("manifest.json"),
-        &json(&Manifest { sha256: String::new(), ..manifest.clone() }),
-        &manifest.sha256,
-    )?;
+    check_digest(&folder.join("manifest.json"), &manifest.digest(), &manifest.sha256)?;
     Ok((folder, ModelFolder { manifest, config, schema, scores }))
 }
 
@@ -298,7 +292,7 @@ pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(M
         return Err(Error::file(&path, message));
     }
     let bytes = read_bytes(&path, MAX_RECORD)?;
-    check_digest(&path, &bytes, known)?;
+    check_digest(&path, &digest(&bytes), known)?;
     let model = Model::new(&config, 0, device)?;
     let Manifest { record, precision, .. } = contents.manifest;
     let model =
@@ -317,6 +311,11 @@ fn least_parameters(config: &ModelConfig) -> Option<usize> {
         product(&[gates, config.d_hidden, d_input]),
         product(&[config.vocabulary.unwrap_or(0), config.d_embedding.unwrap_or(0)]),
     ];
+    if config.mode == IoMode::EncoderDecoder {
+        // The decoder's layers, and the embedding of what it writes.
+        parts.push(product(&[config.n_layers, gates, config.d_hidden, config.d_hidden]));
+        parts.push(product(&[config.d_output.unwrap_or(0), d_input]));
+    }
     if !config.tie_weights {
         parts.push(product(&[config.d_hidden, config.d_output.unwrap_or(0)]));
     }
