@@ -39,7 +39,7 @@ fn main() -> rnn_zoo::Result<()> {
     let mut model = ModelConfig::new(IoMode::EncoderDecoder, CellKind::Gru, 64);
     (model.d_embedding, model.bidirectional, model.max_steps) = (Some(16), true, Some(20));
     let mut config = Config::new("encoder-decoder", model);
-    (config.train.epochs, config.train.lr, config.train.schedule) = (20, 1e-2, Schedule::Cosine);
+    (config.train.epochs, config.train.lr, config.train.schedule) = (12, 1e-2, Schedule::Cosine);
     let folder = train::free_folder("encoder_decoder")?;
     let run = train::train_on(&config, dataset, &device, &folder, Progress::Auto)?;
 

@@ -16,7 +16,7 @@ mod tree;
 
 pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
-pub(crate) use record::{apply, decode_safetensors, fits_half};
+pub(crate) use record::{apply, decode_safetensors, fits_half, tensors_are_sound};
 
 use crate::config::{Config, IoMode, ModelConfig};
 use crate::data::Schema;
@@ -105,7 +105,7 @@ impl Manifest {
 }
 
 /// SHA-256 in hexadecimal.
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 

@@ -373,6 +373,21 @@ fn walk(
     }
 }
 
+/// That every tensor in MessagePack of burn's has as many bytes as its shape says, which burn does not look at.
+pub(crate) fn tensors_are_sound(bytes: &[u8]) -> Result<(), String> {
+    fn walk(value: &mut Tree) -> Result<(), String> {
+        if ["bytes", "shape", "dtype"].iter().all(|key| value.entry(key).is_some()) {
+            return leaf("a tensor", value).map(drop);
+        }
+        match value {
+            Tree::Map(entries) => entries.iter_mut().try_for_each(|(_, value)| walk(value)),
+            Tree::List(values) => values.iter_mut().try_for_each(walk),
+            _ => Ok(()),
+        }
+    }
+    walk(&mut Tree::from_mpk(bytes)?)
+}
+
 /// A serialised [`TensorData`], whose bytes are taken out of it.
 fn leaf(name: &str, value: &mut Tree) -> Result<TensorData, String> {
     let field = |key: &str| value.entry(key).ok_or_else(|| format!("`{name}` has no `{key}`"));

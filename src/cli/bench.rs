@@ -59,6 +59,9 @@ pub struct BenchArgs {
     /// This cell alone
     #[arg(long, value_enum)]
     cell: Option<BenchCell>,
+    /// This shape of `layer` alone, counted from 1
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=LAYERS.len() as i64))]
+    shape: Option<u16>,
     /// Timed runs of which a row tells the median; 20 times as many steps of a stream
     #[arg(long, default_value = "7")]
     reps: NonZeroUsize,
@@ -184,7 +187,11 @@ impl Task for Bench<'_> {
         let stacks: Vec<_> =
             implementations.iter().copied().filter(|(who, _)| *who != Implementation::BurnNn).collect();
         let each_layer = || {
-            let of_cell = |cell| LAYERS.into_iter().map(move |shape| (cell, shape));
+            let shapes = match self.args.shape {
+                Some(k) => &LAYERS[usize::from(k) - 1..usize::from(k)],
+                None => &LAYERS,
+            };
+            let of_cell = |cell| shapes.iter().map(move |&shape| (cell, shape));
             let layers = cells.iter().copied().flat_map(of_cell);
             layers
                 .flat_map(|(cell, shape)| implementations.iter().map(move |&(who, n)| (who, n, cell, shape)))

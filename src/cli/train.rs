@@ -2,17 +2,22 @@ use super::{DeviceArgs, Format, print, print_json};
 use crate::backend::{self, DeviceInfo};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::train::{MeanScore, Progress, Run, Score, free_folder, mean_scores, train};
+use crate::train::{MeanScore, Progress, Run, Score, free_folder, mean_scores, resume, stop, train};
 use clap::Args;
 use std::io::IsTerminal;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// A configuration, as in configs/speaker.toml
-    config: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    config: Option<PathBuf>,
+    /// Go on with a run that was stopped or killed, from its last checkpoint
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "set", "run", "seeds"])]
+    resume: Option<PathBuf>,
     /// Set a key of the configuration, as in train.epochs=3; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -86,7 +91,14 @@ pub(super) fn mean_text(mean: &MeanScore) -> String {
 }
 
 pub fn run(args: TrainArgs) -> Result<()> {
-    let mut config = Config::from_file(&args.config, &args.set)?;
+    stop_on_interrupt()?;
+    if let Some(folder) = &args.resume {
+        let device = select(&args.device, args.format)?;
+        let run = resume(folder, &device, args.progress.auto(args.format))?;
+        return show(&run, args.format);
+    }
+    let path = args.config.as_deref().expect("asked for unless a run is resumed");
+    let mut config = Config::from_file(path, &args.set)?;
     let folder = match args.run {
         Some(folder) => folder,
         None => free_folder(&config.name)?,
@@ -102,6 +114,19 @@ pub fn run(args: TrainArgs) -> Result<()> {
         runs.push(run);
     }
     if runs.len() > 1 { show_means(&runs, args.format) } else { Ok(()) }
+}
+
+/// Ctrl-C lets the run finish its step and write a checkpoint; a second one ends the program at once.
+fn stop_on_interrupt() -> Result<()> {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| {
+        if ASKED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; again to stop at once");
+        stop(true);
+    })
+    .map_err(|e| Error::Training(format!("Ctrl-C cannot be listened for: {e}")))
 }
 
 fn show(run: &Run, format: Format) -> Result<()> {

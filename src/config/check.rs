@@ -765,6 +765,7 @@ impl TrainConfig {
         )?;
         not_negative("train.weight_decay", self.weight_decay.unwrap_or(0.0))?;
         not_negative("train.clip", self.clip)?;
+        not_negative("train.checkpoint_minutes", self.checkpoint_minutes)?;
         not_negative("train.input_noise", self.input_noise)?;
         not_negative("train.activation_regularization", self.activation_regularization)?;
         not_negative("train.temporal_activation_regularization", self.temporal_activation_regularization)?;

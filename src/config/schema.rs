@@ -556,6 +556,10 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Which epoch's model is exported. Default: best.
     pub keep: Keep,
+    /// Steps between two checkpoints, from which a run that was stopped goes on. 0: by time alone.
+    pub checkpoint_steps: usize,
+    /// Minutes between two checkpoints. 0: by steps alone.
+    pub checkpoint_minutes: f64,
     /// Whether the test split is scored at the end; false while choices are still being made.
     pub test: bool,
     /// Cross entropy: probability spread evenly over all classes.
@@ -630,6 +634,8 @@ impl Default for TrainConfig {
             clip: 1.0,
             patience: 0,
             keep: Keep::Best,
+            checkpoint_steps: 0,
+            checkpoint_minutes: 5.0,
             test: true,
             label_smoothing: 0.0,
             input_noise: 0.0,

@@ -62,6 +62,11 @@ impl<B: Backend> Loader<B> {
         self
     }
 
+    /// The next pass is that of `epoch`, counted from 0.
+    pub fn from_epoch(self, epoch: u64) -> Self {
+        Self { epoch: AtomicU64::new(epoch), ..self }
+    }
+
     /// Batches a pass.
     pub fn n_batches(&self) -> usize {
         self.samples.len().div_ceil(self.batch_size)

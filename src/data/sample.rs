@@ -5,9 +5,10 @@ use super::sub_words::SubWords;
 use crate::config::{IoMode, duplicate};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// A sequence of feature vectors: `steps` rows of `channels` values, one row a time step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Features {
     /// The values, row by row.
     pub data: Vec<f32>,
@@ -41,7 +42,7 @@ impl Features {
 }
 
 /// The input of one sample. A single vector is a sequence of one step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum SampleInput {
     /// Feature vectors, `[T, D]`.
     Features(Features),
@@ -67,7 +68,7 @@ impl SampleInput {
 }
 
 /// What a model should say of one sample.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum SampleTarget {
     /// One class.
     Class(u32),
@@ -87,7 +88,7 @@ pub enum SampleTarget {
 }
 
 /// One sequence and what should come of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sample {
     /// What the model reads.
     pub input: SampleInput,
@@ -219,6 +220,16 @@ pub struct Dataset {
     pub test: Vec<Sample>,
     /// What is common to them.
     pub schema: Schema,
+}
+
+impl Dataset {
+    /// SHA-256 of all of it, in hexadecimal: other data has another one.
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        let everything = (&self.train, &self.valid, &self.test, &self.schema);
+        rmp_serde::encode::write(&mut hasher, &everything).expect("plain data is written to a hash");
+        format!("{:x}", hasher.finalize())
+    }
 }
 
 fn finite(x: &Features, channels: usize, what: &str) -> std::result::Result<(), String> {

@@ -37,6 +37,16 @@ impl<M> Average<M> {
         Self { decay, steps: steps.saturating_add(1), model }
     }
 
+    /// The average as it was after so many steps.
+    pub(super) fn restored(model: M, decay: f64, steps: u32) -> Self {
+        Self { decay, steps, model }
+    }
+
+    /// Steps that it has taken.
+    pub(super) fn steps(&self) -> u32 {
+        self.steps
+    }
+
     /// What it is now.
     pub fn model(&self) -> &M {
         &self.model

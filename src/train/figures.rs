@@ -121,7 +121,7 @@ pub(super) fn draw_losses(run: &Path, name: &str, epochs: &[Epoch], best: Option
         score: e.score,
     };
     let points: Vec<Point> = epochs.iter().map(point).collect();
-    let svg = loss_svg(&Curves { title: name, metric: first.metric, points: &points, best });
+    let svg = loss_svg(&Curves { title: name, metric: &first.metric, points: &points, best });
     write_whole(&run.join("loss.svg"), svg.as_bytes())
 }
 

@@ -4,6 +4,7 @@ mod average;
 mod baseline;
 mod bleu;
 mod card;
+mod checkpoint;
 mod clip;
 mod criterion;
 mod figures;
@@ -43,21 +44,23 @@ use crate::data::{self, Dataset, Draw, InputSchema, Loader, Noise, TargetSchema}
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::model::{self, Model};
-use burn::module::Module;
+use burn::lr_scheduler::LrScheduler;
+use burn::module::{AutodiffModule, Module};
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::record::DefaultRecorder;
-use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
+use checkpoint::{Snapshot, Standing};
 use progress::Reporter;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
-use strategy::{Components, Outcome, Strategy};
+use strategy::{Components, Course, Strategy};
 
 /// One epoch of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Its number, from 1.
     pub epoch: usize,
@@ -66,7 +69,7 @@ pub struct Epoch {
     /// Mean loss a valid step of the validation split.
     pub valid_loss: f64,
     /// What `score` is.
-    pub metric: &'static str,
+    pub metric: String,
     /// The validation score.
     pub score: f64,
     /// Whether more of it is better.
@@ -116,6 +119,33 @@ impl Run {
     }
 }
 
+/// Whether the runs of this process are to stop.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Lets every run of this process finish its step, write a checkpoint and end with an error that says how to go on;
+/// `false` takes that back.
+pub fn stop(stop: bool) {
+    STOP.store(stop, Ordering::Relaxed);
+}
+
+/// Goes on with a run that was stopped or killed, from its newest checkpoint that is whole; on the CPU it ends with the
+/// same weights, bit for bit, as one that never stopped. A run without a checkpoint begins anew.
+///
+/// # Errors
+/// A run that is finished, or is none; data or a configuration that are not those that it began with; see [`train`].
+pub fn resume(folder: &Path, device: &DeviceInfo, progress: Progress) -> Result<Run> {
+    let path = folder.join("config.toml");
+    if !path.exists() {
+        return Err(Error::file(folder, "is no run that could go on: it has no config.toml"));
+    }
+    if folder.join("model").exists() {
+        return Err(Error::file(folder, "is finished: its model is there"));
+    }
+    let config = Config::from_file(&path, &[])?;
+    let dataset = data::load(&config.data, config.model.mode, config.train.seed)?;
+    start(&config, dataset, device, folder, progress, true)
+}
+
 /// Trains what `config` describes on the data that it names, and exports the best epoch's model.
 ///
 /// `folder` must not exist, or be empty: nothing is ever overwritten.
@@ -142,6 +172,17 @@ pub fn train_on(
     folder: &Path,
     progress: Progress,
 ) -> Result<Run> {
+    start(config, dataset, device, folder, progress, false)
+}
+
+fn start(
+    config: &Config,
+    dataset: Dataset,
+    device: &DeviceInfo,
+    folder: &Path,
+    progress: Progress,
+    resume: bool,
+) -> Result<Run> {
     config.check()?;
     let mut config = config.clone();
     let mut dataset = dataset;
@@ -150,6 +191,12 @@ pub fn train_on(
     }
     if !config.train.test {
         dataset.test.clear();
+    }
+    let digest = dataset.digest();
+    // Before anything else is found wrong with other data.
+    if resume && checkpoint::data(folder).is_some_and(|known| known != digest) {
+        let message = "its data has changed since: put back the files that it began with";
+        return Err(Error::file(folder, message));
     }
     if config.train.word_dropout > 0.0 && !matches!(dataset.schema.input, InputSchema::Words { .. }) {
         return Err(Error::config(
@@ -171,32 +218,49 @@ pub fn train_on(
         }
     }
     dataset.check(config.model.mode)?;
-    device.run(Job { config, dataset, criterion, folder: folder.into(), progress, device })
+    device.run(Job { config, dataset, digest, criterion, folder: folder.into(), progress, device, resume })
 }
 
 struct Job<'a> {
     config: Config,
     dataset: Dataset,
+    digest: String,
     criterion: Criterion,
     folder: PathBuf,
     progress: Progress,
     device: &'a DeviceInfo,
+    /// Whether the run is there already and goes on.
+    resume: bool,
 }
 
 impl Task for Job<'_> {
     type Output = Result<Run>;
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Result<Run> {
-        let Self { config, dataset, criterion, folder, progress, .. } = self;
+        let Self { config, dataset, digest, criterion, folder, progress, resume, .. } = self;
         let settings = &config.train;
         let model = Model::<B>::new(&config.model, settings.seed, &device)?;
         let n_params = model.num_params();
-        prepare_folder(&folder)?;
-        write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
+        if !resume {
+            prepare_folder(&folder)?;
+            write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
+        }
         let n_samples = [&dataset.train, &dataset.valid, &dataset.test].map(Vec::len);
         progress.start(&config.name, n_samples, n_params, &folder, self.device);
 
-        let started = Instant::now();
+        let fresh = Trainee::new(model, criterion.clone(), settings);
+        let mut snapshot = None;
+        if resume {
+            let (found, faults) = checkpoint::latest::<B>(&folder, &fresh, &device)?;
+            faults.iter().for_each(|fault| progress.note(&format!("{fault}: going back to the one before")));
+            snapshot = found;
+            progress.note(&match &snapshot {
+                Some(Snapshot { standing, .. }) => {
+                    format!("going on after step {} of epoch {}", standing.iteration, standing.epoch)
+                }
+                None => "there is no checkpoint: beginning anew".into(),
+            });
+        }
         let noise = Noise { deviation: settings.input_noise, word_dropout: settings.word_dropout };
         let draw = Draw { seed: settings.seed, noise, bucket: settings.bucket };
         let carry = settings.carry_state;
@@ -210,6 +274,9 @@ impl Task for Job<'_> {
         if carry {
             (train, valid) = (train.in_lanes(), valid.in_lanes());
         }
+        if let Some(Snapshot { standing, .. }) = &snapshot {
+            train = train.from_epoch(standing.epoch as u64 - 1);
+        }
         let [padding, plain] = train.padding_shares().map(|share| 100.0 * share);
         if plain > 0.0 && !carry {
             progress.note(&format!(
@@ -218,12 +285,35 @@ impl Task for Job<'_> {
         }
         let schedule = LearningRate::new(settings, train.n_batches());
         let unit = Unit::of(&dataset.schema.input);
+        let mut schedule = schedule;
+        let mut optimizer = OptimizerAdaptor::from(Optimizer::new(settings));
+        let (trainee, course) = match snapshot {
+            None => {
+                let average = settings.average;
+                let course = Course {
+                    standing: Standing { epoch: 1, data: digest, ..Standing::default() },
+                    average: (average > 0.0).then(|| Average::new(fresh.valid(), average)),
+                    best: None,
+                    carried: None,
+                };
+                (fresh, course)
+            }
+            Some(Snapshot { standing, model, optimizer: record, average, best, carried }) => {
+                optimizer = burn::optim::Optimizer::load_record(optimizer, record);
+                schedule = LrScheduler::load_record::<B>(schedule, standing.step as usize);
+                let steps = standing.average_steps;
+                let average = average.map(|model| Average::restored(model, settings.average, steps));
+                (model, Course { standing, average, best, carried })
+            }
+        };
         let strategy = Arc::new(Strategy::<B> {
             config: settings.clone(),
             reporter: Mutex::new(Reporter::new(progress, unit, settings.epochs, train.n_batches())),
             run: folder.clone(),
             device: device.clone(),
-            outcome: Mutex::new(Outcome { best: None, epochs: Vec::new(), failure: None }),
+            course: Mutex::new(course),
+            failure: Mutex::new(None),
+            stop: &STOP,
         });
         let metric = match dataset.schema.target {
             _ if criterion.by_loss => StepMetric::<StepScore>::new("Nats", false),
@@ -236,25 +326,24 @@ impl Task for Job<'_> {
                 .metric_valid_numeric(metric)
                 .with_metric_logger(InMemoryMetricLogger::default())
                 .with_application_logger(None)
-                .with_file_checkpointer(DefaultRecorder::new())
-                .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
                 .with_training_strategy(TrainingStrategy::Custom(strategy.clone()))
                 .num_epochs(settings.epochs);
         if !progress.is_text_ui() {
             training = training.renderer(progress::Silent);
         }
-        let optimizer = OptimizerAdaptor::from(Optimizer::new(settings));
-        training.launch(Learner::new(Trainee::new(model, criterion.clone(), settings), optimizer, schedule));
-        let seconds = started.elapsed().as_secs_f64();
+        training.launch(Learner::new(trainee, optimizer, schedule));
 
-        let mut outcome = strategy.outcome.lock().expect("the loop is over");
-        write_whole(&folder.join("metrics.csv"), metrics_csv(&outcome.epochs, unit).as_bytes())?;
-        let best_epoch = outcome.best.as_ref().map(|(best, _)| best.epoch);
-        figures::draw_losses(&folder, &config.name, &outcome.epochs, best_epoch)?;
-        if let Some(failure) = outcome.failure.take() {
+        let mut course = strategy.course.lock().expect("the loop is over");
+        let seconds = course.standing.seconds;
+        let epochs = std::mem::take(&mut course.standing.epochs);
+        write_whole(&folder.join("metrics.csv"), metrics_csv(&epochs, unit).as_bytes())?;
+        let best_epoch = course.standing.best.as_ref().map(|best| best.epoch);
+        figures::draw_losses(&folder, &config.name, &epochs, best_epoch)?;
+        if let Some(failure) = strategy.failure.lock().expect("the loop is over").take() {
             return Err(failure);
         }
-        let (best, mut model) = outcome.best.take().expect("a run without failure finished an epoch");
+        let best = course.standing.best.take().expect("a run without failure finished an epoch");
+        let mut model = course.best.take().expect("there is a model of the best epoch");
         let mut valid_tally = best.tally;
         if settings.half {
             model = artifact::rounded(model);
@@ -277,7 +366,6 @@ impl Task for Job<'_> {
         let model_folder = ModelFolder { manifest, config, schema: dataset.schema, scores: scores.clone() };
         artifact::save(&exported, &model_folder, &model)?;
         figures::draw_confusion(&folder, &model, &model_folder, [&valid_samples, &dataset.test], &device)?;
-        let epochs = std::mem::take(&mut outcome.epochs);
         let card = card::Card { model: &model_folder, epochs: &epochs, n_samples, seconds, baseline, unit };
         write_whole(&folder.join("card.md"), card.markdown().as_bytes())?;
         Ok(Run { folder, model: exported, epochs, scores, n_params, seconds })
@@ -310,7 +398,7 @@ fn prepare_folder(folder: &Path) -> Result<()> {
 
 /// A row an epoch; what differs between runs of the same seed, the times, is last.
 fn metrics_csv(epochs: &[Epoch], unit: Unit) -> String {
-    let metric = epochs.first().map_or("score", |epoch| epoch.metric);
+    let metric = epochs.first().map_or("score", |epoch| epoch.metric.as_str());
     let mut csv =
         format!("epoch,train_loss,valid_loss,valid_{metric},lr,{},train_seconds,seconds\n", unit.key());
     for e in epochs {

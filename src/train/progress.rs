@@ -147,7 +147,7 @@ pub(super) struct Reporter {
     tally: Tally,
     steps: usize,
     /// The last validation score and its name.
-    score: Option<(&'static str, f64)>,
+    score: Option<(String, f64)>,
 }
 
 impl Reporter {
@@ -190,7 +190,7 @@ impl Reporter {
         self.progress.line(
             || {
                 let score =
-                    self.score.map(|(metric, value)| format!("  valid {metric} {value:.4}")).unwrap_or_default();
+                    self.score.as_ref().map(|(metric, value)| format!("  valid {metric} {value:.4}")).unwrap_or_default();
                 format!(
                     "epoch {epoch:>3}/{n_epochs}  step {step}/{n_batches}  loss {loss:.4}{score}  {rate:.0} {}/s  left {}",
                     self.unit.name(),
@@ -200,7 +200,7 @@ impl Reporter {
             || {
                 json!({
                     "event": "step", "epoch": epoch, "epochs": n_epochs, "step": step, "steps": n_batches,
-                    "loss": loss, "metric": self.score.map(|s| s.0), "score": self.score.map(|s| s.1),
+                    "loss": loss, "metric": self.score.as_ref().map(|s| &s.0), "score": self.score.as_ref().map(|s| s.1),
                     "unit": self.unit.key(), "per_second": rate, "seconds_left": left.as_secs_f64(),
                 })
             },
@@ -211,7 +211,7 @@ impl Reporter {
     /// A line for an epoch that is over.
     pub fn epoch(&mut self, e: &Epoch, best: bool) {
         let n_epochs = self.n_epochs;
-        self.score = Some((e.metric, e.score));
+        self.score = Some((e.metric.clone(), e.score));
         let rate = e.steps as f64 / e.train_seconds;
         let left = self.left(Place { epoch: e.epoch, step: self.n_batches });
         self.progress.line(

@@ -11,6 +11,7 @@ mod onnx;
 mod pytorch;
 mod recurrent;
 mod report;
+mod resume;
 mod support;
 mod sweep;
 mod texts;

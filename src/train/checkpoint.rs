@@ -1,0 +1,393 @@
+//! Checkpoints: all that a run needs to go on as if it had never stopped.
+//!
+//! | file | what |
+//! |---|---|
+//! | `state.mpk` | where the run stands: step, epoch, batches done in it, sums, epochs so far, early stopping |
+//! | `model.mpk`, `optimizer.mpk` | weights and what the update rule remembers of each, by the parameters' identities |
+//! | `average.mpk`, `best.mpk`, `carried.mpk` | where there are: the average of the weights, the best epoch's model, the hidden state that the next window goes on with |
+//! | `manifest.json` | the SHA-256 of each of them, and of the configuration |
+//!
+//! What is drawn in training (order, noise, dropout) is drawn from the seed, the epoch and the step, which is why no
+//! generator has to be stored. A checkpoint is a folder, `checkpoint/step-N`, that appears by a rename after all that is
+//! in it is on disk; the last [`KEPT`] are kept.
+
+use super::Epoch;
+use super::learner::Trainee;
+use super::score::Tally;
+use super::strategy::Components;
+use crate::artifact::{digest, tensors_are_sound};
+use crate::backend::TrainBackend;
+use crate::error::{Error, Result};
+use crate::file::{read_bytes, write_folder};
+use crate::model::Model;
+use crate::recurrent::RecurrentState;
+use burn::module::Module;
+use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+use burn::train::checkpoint::{
+    AsyncCheckpointer, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
+};
+use burn::train::metric::store::EventStoreClient;
+use burn::train::{Learner, LearningCheckpointer};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Checkpoints kept.
+pub const KEPT: usize = 2;
+
+/// The format of checkpoints that this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// Bytes of the largest file of a checkpoint.
+const MAX_BYTES: u64 = 64 << 30;
+
+/// Where a run stands, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Standing {
+    /// Steps taken.
+    pub step: u64,
+    /// The epoch that it is in, from 1.
+    pub epoch: usize,
+    /// Batches of that epoch that are done.
+    pub iteration: usize,
+    /// Of those batches.
+    pub tally: Tally,
+    /// Valid steps of those batches.
+    pub n_steps: usize,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Epochs that are done.
+    pub epochs: Vec<Epoch>,
+    /// Which of them is the best.
+    pub best: Option<Epoch>,
+    /// Epochs since that one.
+    pub since_best: usize,
+    /// SHA-256 of what is known of the data.
+    pub data: String,
+    /// Steps that the average has taken.
+    pub average_steps: u32,
+    /// Wall time of the epoch so far, seconds.
+    pub epoch_seconds: f64,
+    /// Wall time of the run so far, seconds.
+    pub seconds: f64,
+}
+
+type Inner<B> = <B as AutodiffBackend>::InnerBackend;
+type OptimizerRecord<B> = <super::strategy::Rule<B> as burn::optim::Optimizer<Trainee<B>, B>>::Record;
+
+/// A run at some step.
+pub(super) struct Snapshot<B: TrainBackend> {
+    pub standing: Standing,
+    pub model: Trainee<B>,
+    pub optimizer: OptimizerRecord<B>,
+    pub average: Option<Trainee<Inner<B>>>,
+    pub best: Option<Model<Inner<B>>>,
+    pub carried: Option<RecurrentState<Inner<B>>>,
+}
+
+/// Takes what burn's learner hands to a checkpointer, in place of a file; `None`: does without.
+struct Stash<R>(Option<SyncSender<R>>);
+
+impl<B: Backend, R: Record<B> + 'static> Checkpointer<R, B> for Stash<R> {
+    fn save(&self, _: usize, record: R) -> std::result::Result<(), CheckpointerError> {
+        let Some(sender) = &self.0 else { return Ok(()) };
+        sender.send(record).map_err(|e| CheckpointerError::Unknown(e.to_string()))
+    }
+
+    fn delete(&self, _: usize) -> std::result::Result<(), CheckpointerError> {
+        Ok(())
+    }
+
+    fn restore(&self, _: usize, _: &B::Device) -> std::result::Result<R, CheckpointerError> {
+        Err(CheckpointerError::Unknown("nothing is restored from here".into()))
+    }
+}
+
+/// Saves whenever it is asked.
+struct Always;
+
+impl CheckpointingStrategy for Always {
+    fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
+        vec![CheckpointingAction::Save]
+    }
+}
+
+/// Gets at the optimizer's state, which burn's learner shows to checkpointers alone.
+pub(super) struct Insight<B: TrainBackend> {
+    checkpointer: LearningCheckpointer<Components<B>>,
+    optimizer: Receiver<OptimizerRecord<B>>,
+}
+
+impl<B: TrainBackend> Insight<B> {
+    pub fn new() -> Self {
+        let (sender, optimizer) = sync_channel(1);
+        let checkpointer = LearningCheckpointer::new(
+            AsyncCheckpointer::new(Stash(None)),
+            AsyncCheckpointer::new(Stash(Some(sender))),
+            AsyncCheckpointer::new(Stash(None)),
+            Box::new(Always),
+        );
+        Self { checkpointer, optimizer }
+    }
+
+    /// The optimizer's state.
+    pub fn optimizer(
+        &mut self,
+        learner: &Learner<Components<B>>,
+        store: &EventStoreClient,
+    ) -> OptimizerRecord<B> {
+        self.checkpointer.checkpoint(learner, 1, store);
+        self.optimizer.recv().expect("the checkpointer's thread lives as long as it")
+    }
+}
+
+/// A recurrent state on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredState {
+    hidden: TensorData,
+    cell: Option<TensorData>,
+}
+
+/// What a checkpoint says of itself.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    format: u32,
+    /// SHA-256 of the run's `config.toml`.
+    config: String,
+    /// SHA-256 of each file.
+    files: BTreeMap<String, String>,
+}
+
+fn record<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>> {
+    Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record, ())
+        .map_err(|e| Error::Training(format!("a checkpoint cannot be written: {e}")))
+}
+
+fn plain(value: &impl Serialize) -> Result<Vec<u8>> {
+    rmp_serde::to_vec_named(value)
+        .map_err(|e| Error::Training(format!("a checkpoint cannot be written: {e}")))
+}
+
+/// The folder of a run's checkpoints.
+pub(super) fn folder(run: &Path) -> PathBuf {
+    run.join("checkpoint")
+}
+
+impl<B: TrainBackend> Snapshot<B> {
+    /// Writes a checkpoint of `run`, and removes those that are no longer kept.
+    pub fn write(self, run: &Path) -> Result<PathBuf> {
+        let folder = folder(run);
+        let path = folder.join(format!("step-{}", self.standing.step));
+        if path.exists() {
+            return Ok(path);
+        }
+        let mut files = vec![
+            ("state.mpk", plain(&self.standing)?),
+            ("model.mpk", record::<B, _>(self.model.into_record())?),
+            ("optimizer.mpk", record::<B, _>(self.optimizer)?),
+        ];
+        if let Some(average) = self.average {
+            files.push(("average.mpk", record::<Inner<B>, _>(average.into_record())?));
+        }
+        if let Some(best) = self.best {
+            files.push(("best.mpk", record::<Inner<B>, _>(best.into_record())?));
+        }
+        if let Some(RecurrentState { hidden, cell }) = self.carried {
+            let state = StoredState { hidden: hidden.into_data(), cell: cell.map(Tensor::into_data) };
+            files.push(("carried.mpk", plain(&state)?));
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            config: config_digest(run)?,
+            files: files.iter().map(|(name, bytes)| (name.to_string(), digest(bytes))).collect(),
+        };
+        files.push(("manifest.json", crate::artifact::json(&manifest)));
+        write_folder(&path, &files)?;
+        for (_, old) in list(run)?.into_iter().rev().skip(KEPT) {
+            fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
+        }
+        Ok(path)
+    }
+}
+
+fn config_digest(run: &Path) -> Result<String> {
+    Ok(digest(&read_bytes(&run.join("config.toml"), MAX_BYTES)?))
+}
+
+/// The checkpoints of a run by their steps, the oldest first.
+pub(super) fn list(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let folder = folder(run);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(&folder, e)),
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| Error::io(&folder, e))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok()) {
+            all.push((step, path));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// What the newest whole checkpoint of a run knows of its data; `None`: there is none.
+pub(super) fn data(run: &Path) -> Option<String> {
+    let whole = |path: &Path| Files::open(run, path)?.standing();
+    let mut newest_first = list(run).ok()?.into_iter().rev();
+    newest_first.find_map(|(_, path)| whole(&path).ok()).map(|standing| standing.data)
+}
+
+/// The files of a checkpoint, each held against the manifest when it is read.
+struct Files<'a> {
+    path: &'a Path,
+    manifest: Manifest,
+}
+
+impl<'a> Files<'a> {
+    fn open(run: &Path, path: &'a Path) -> Result<Self> {
+        let file = path.join("manifest.json");
+        let bytes = read_bytes(&file, 1 << 20)?;
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|e| damaged(path, "manifest.json", &e))?;
+        if manifest.format != FORMAT {
+            let message = format!("is of format {}, and this version reads {FORMAT}", manifest.format);
+            return Err(Error::file(file, message));
+        }
+        if manifest.config != config_digest(run)? {
+            return Err(Error::file(
+                run.join("config.toml"),
+                "is not the one that the checkpoint was written with: put it back",
+            ));
+        }
+        Ok(Self { path, manifest })
+    }
+
+    /// `None`: the checkpoint has no such file.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(known) = self.manifest.files.get(name) else { return Ok(None) };
+        let bytes = read_bytes(&self.path.join(name), MAX_BYTES)?;
+        match digest(&bytes) == *known {
+            true => Ok(Some(bytes)),
+            false => Err(damaged(self.path, name, &"its SHA-256 is not the manifest's")),
+        }
+    }
+
+    fn needed(&self, name: &str) -> Result<Vec<u8>> {
+        let missing = || damaged(self.path, "manifest.json", &format!("it has no {name}"));
+        self.read(name)?.ok_or_else(missing)
+    }
+
+    fn standing(&self) -> Result<Standing> {
+        rmp_serde::from_slice(&self.needed("state.mpk")?).map_err(|e| damaged(self.path, "state.mpk", &e))
+    }
+}
+
+fn damaged(checkpoint: &Path, name: &str, message: &dyn std::fmt::Display) -> Error {
+    Error::file(checkpoint.join(name), format!("is damaged ({message})"))
+}
+
+/// The newest checkpoint of a run that is whole, and what is wrong with those after it; `None`: there is none.
+///
+/// # Errors
+/// Checkpoints of which none can be read.
+pub(super) fn latest<B: TrainBackend>(
+    run: &Path,
+    fresh: &Trainee<B>,
+    device: &B::Device,
+) -> Result<(Option<Snapshot<B>>, Vec<String>)> {
+    let mut faults = Vec::new();
+    for (_, path) in list(run)?.into_iter().rev() {
+        match read(run, &path, fresh, device) {
+            Ok(snapshot) => return Ok((Some(snapshot), faults)),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok((None, faults)),
+        false => Err(Error::Training(format!(
+            "no checkpoint of {} can be read: {}; train it again into another folder",
+            run.display(),
+            faults.join("; ")
+        ))),
+    }
+}
+
+fn read<B: TrainBackend>(
+    run: &Path,
+    path: &Path,
+    fresh: &Trainee<B>,
+    device: &B::Device,
+) -> Result<Snapshot<B>> {
+    let files = Files::open(run, path)?;
+    let standing = files.standing()?;
+    let carried = files
+        .read("carried.mpk")?
+        .map(|bytes| {
+            tensors_are_sound(&bytes).map_err(|e| damaged(path, "carried.mpk", &e))?;
+            let StoredState { hidden, cell } =
+                rmp_serde::from_slice(&bytes).map_err(|e| damaged(path, "carried.mpk", &e))?;
+            let known =
+                hidden.shape.len() == 3 && cell.as_ref().is_none_or(|cell| cell.shape == hidden.shape);
+            if !known {
+                return Err(damaged(path, "carried.mpk", &"its shapes do not go together"));
+            }
+            let tensor = |data: TensorData| Tensor::from_data(data, device);
+            Ok(RecurrentState { hidden: tensor(hidden), cell: cell.map(tensor) })
+        })
+        .transpose()?;
+    fn load<B: Backend, R: Record<B>>(bytes: Vec<u8>, device: &B::Device) -> Result<R, String> {
+        tensors_are_sound(&bytes)?;
+        Recorder::<B>::load(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), bytes, device)
+            .map_err(|e| e.to_string())
+    }
+    /// `fresh` with a record's weights, if they are of its shapes.
+    fn filled<B: Backend, M: Module<B>>(fresh: M, record: M::Record) -> Result<M, String> {
+        let shapes = |module: &M| -> Vec<Vec<usize>> {
+            struct Shapes(Vec<Vec<usize>>);
+            impl<B: Backend> burn::module::ModuleVisitor<B> for Shapes {
+                fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<B, D>>) {
+                    self.0.push(param.dims().to_vec());
+                }
+            }
+            let mut shapes = Shapes(Vec::new());
+            module.visit(&mut shapes);
+            shapes.0
+        };
+        let wanted = shapes(&fresh);
+        let module = fresh.load_record(record);
+        if shapes(&module) == wanted { Ok(module) } else { Err("its weights are of other shapes".into()) }
+    }
+    let module = |name: &str| -> Result<Option<Trainee<Inner<B>>>> {
+        let Some(bytes) = files.read(name)? else { return Ok(None) };
+        let record = load::<Inner<B>, _>(bytes, device).map_err(|e| damaged(path, name, &e))?;
+        filled(burn::module::AutodiffModule::valid(fresh), record)
+            .map(Some)
+            .map_err(|e| damaged(path, name, &e))
+    };
+    let model = load::<B, _>(files.needed("model.mpk")?, device)
+        .and_then(|record| filled(fresh.clone(), record))
+        .map_err(|e| damaged(path, "model.mpk", &e))?;
+    let optimizer = load::<B, _>(files.needed("optimizer.mpk")?, device)
+        .map_err(|e| damaged(path, "optimizer.mpk", &e))?;
+    let best = files
+        .read("best.mpk")?
+        .map(|bytes| {
+            let model = burn::module::AutodiffModule::valid(&fresh.model);
+            load::<Inner<B>, _>(bytes, device)
+                .and_then(|record| filled(model, record))
+                .map_err(|e| damaged(path, "best.mpk", &e))
+        })
+        .transpose()?;
+    Ok(Snapshot { standing, model, optimizer, average: module("average.mpk")?, best, carried })
+}
