@@ -12,11 +12,15 @@ pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let too_large =
         || Error::file(path, format!("is larger than {}, the most that is read: cut it down", limit(most)));
     let file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() > most {
+    let length = file.metadata().map_err(io)?.len();
+    if length > most {
         return Err(too_large());
     }
-    // What is no regular file says that it has no length, hence the second limit.
+    // One more, or the end would not be seen without growing. What is no regular file says that it has no length, hence
+    // the second limit.
     let mut bytes = Vec::new();
+    let room = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1);
+    bytes.try_reserve_exact(room).map_err(|_| too_large())?;
     file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > most { Err(too_large()) } else { Ok(bytes) }
 }

@@ -16,9 +16,9 @@ mod tree;
 
 pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
-pub(crate) use record::{apply, decode_safetensors, fits_half, tensors_are_sound};
+pub(crate) use record::{apply, decode_safetensors, fits_half, shapes, tensors_are_sound};
 
-use crate::config::{Config, IoMode, ModelConfig};
+use crate::config::Config;
 use crate::data::Schema;
 use crate::error::{Error, Result};
 use crate::file::{check_free, read_bytes, read_utf8, utf8, write_folder, write_whole};
@@ -29,7 +29,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The format of model folders that this version writes and reads.
@@ -134,6 +133,8 @@ pub fn seal(folder: &Path) -> Result<()> {
             Ok((name, digest(&bytes)))
         })
         .collect::<Result<_>>()?;
+    // Whole ones are read as they were written.
+    manifest.seconds = manifest.seconds.round();
     manifest.sha256 = manifest.digest();
     write_whole(&folder.join("manifest.json"), &json(&manifest))
 }
@@ -170,6 +171,8 @@ pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &
         (record.as_str(), record::encode(model, manifest.record, manifest.precision)?),
     ];
     manifest.files = files.iter().map(|(name, bytes)| (name.to_string(), digest(bytes))).collect();
+    // Whole ones are read as they were written.
+    manifest.seconds = manifest.seconds.round();
     manifest.sha256 = manifest.digest();
     files.push(("manifest.json", json(&manifest)));
     write_folder(folder, &files)
@@ -285,47 +288,13 @@ pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(M
     let known =
         contents.manifest.files.get(&name).ok_or_else(|| unknown(&folder.join("manifest.json"), &name))?;
     let path = folder.join(&name);
-    let bytes = fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
-    // Before memory is taken for the weights: each of them is two bytes or more of the record.
-    if least_parameters(&config).is_none_or(|least| least as u64 > bytes / 2) {
-        let message = "is too small for the sizes in config.toml: the record is damaged or of another kind; export or copy it again";
-        return Err(Error::file(&path, message));
-    }
     let bytes = read_bytes(&path, MAX_RECORD)?;
     check_digest(&path, &digest(&bytes), known)?;
-    let model = Model::new(&config, 0, device)?;
+    let model = Model::blank(&config, device)?;
     let Manifest { record, precision, .. } = contents.manifest;
     let model =
         load_record(model, bytes, record, precision).map_err(|message| Error::file(&path, message))?;
     Ok((contents, model))
-}
-
-/// Parameters that a model has at least: those of its largest matrices. `None`: more than can be counted.
-fn least_parameters(config: &ModelConfig) -> Option<usize> {
-    let product = |factors: &[usize]| factors.iter().try_fold(1usize, |n, &factor| n.checked_mul(factor));
-    let gates = model::cell(config).gates();
-    let directions = 1 + usize::from(config.bidirectional);
-    let d_input = config.d_embedding.or(config.d_input).unwrap_or(0);
-    let mut parts = vec![
-        product(&[config.n_layers, directions, gates, config.d_hidden, config.d_hidden]),
-        product(&[gates, config.d_hidden, d_input]),
-        product(&[config.vocabulary.unwrap_or(0), config.d_embedding.unwrap_or(0)]),
-    ];
-    if config.mode == IoMode::EncoderDecoder {
-        // The decoder's layers, and the embedding of what it writes.
-        parts.push(product(&[config.n_layers, gates, config.d_hidden, config.d_hidden]));
-        parts.push(product(&[config.d_output.unwrap_or(0), d_input]));
-    }
-    if !config.tie_weights {
-        parts.push(product(&[config.d_hidden, config.d_output.unwrap_or(0)]));
-    }
-    parts.extend(config.tasks.iter().map(|task| product(&[config.d_hidden, task.d_output.unwrap_or(0)])));
-    if let Some(c) = &config.characters {
-        parts.push(product(&[8, c.d_hidden, c.d_hidden]));
-        parts.push(product(&[8, c.d_hidden, c.d_embedding]));
-        parts.push(product(&[c.vocabulary.unwrap_or(0), c.d_embedding]));
-    }
-    parts.into_iter().try_fold(0usize, |sum, part| sum.checked_add(part?))
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {

@@ -4,6 +4,7 @@
 //! own names and shapes, and only then touches the model: burn's loaders check neither.
 
 use super::tree::Tree;
+use crate::backend::return_freed_memory;
 use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
@@ -13,7 +14,7 @@ use burn::record::{
     PrecisionSettings, PrettyJsonFileRecorder, Record, Recorder,
 };
 use burn::tensor::backend::Backend;
-use burn::tensor::{Bytes, DType, Tensor, TensorData, f16};
+use burn::tensor::{AllocationProperty, Bytes, DType, Tensor, TensorData, f16};
 use burn_store::{BurnpackStore, BurnpackWriter, ModuleStore, TensorSnapshot};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,28 @@ pub fn named_tensors<B: Backend>(model: &Model<B>) -> Vec<NamedTensor> {
     let mut collect = Collect { path: Place::default(), tensors: Vec::new() };
     model.visit(&mut collect);
     collect.tensors
+}
+
+/// The names and shapes of a model's weights, in their order; weights that are not there yet stay so.
+pub(crate) fn shapes<B: Backend>(model: &Model<B>) -> Vec<(String, Vec<usize>)> {
+    struct Collect {
+        path: Place,
+        shapes: Vec<(String, Vec<usize>)>,
+    }
+    impl<B: Backend> ModuleVisitor<B> for Collect {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.shapes.push((self.path.name(), param.lazy_shape().to_vec()));
+        }
+    }
+    let mut collect = Collect { path: Place::default(), shapes: Vec::new() };
+    model.visit(&mut collect);
+    collect.shapes
 }
 
 /// Where a visit stands. The first part is the model's kind, which the configuration knows.
@@ -217,7 +240,7 @@ pub fn rounded<B: RecurrentBackend>(model: Model<B>) -> Model<B> {
 /// A record that is damaged, or of another architecture.
 pub fn load_record<B: RecurrentBackend>(
     model: Model<B>,
-    record: Vec<u8>,
+    mut record: Vec<u8>,
     format: RecordFormat,
     precision: Precision,
 ) -> Result<Model<B>, String> {
@@ -225,9 +248,12 @@ pub fn load_record<B: RecurrentBackend>(
         RecordFormat::Mpk => Tree::from_mpk(&record).and_then(tensors_of),
         RecordFormat::Json => Tree::from_json(&record).and_then(tensors_of),
         RecordFormat::Bin => decode_bin(&model, &record, precision),
-        RecordFormat::Burnpack => decode_burnpack(record),
-        RecordFormat::Safetensors => decode_safetensors(&record),
+        RecordFormat::Burnpack => decode_burnpack(std::mem::take(&mut record)),
+        RecordFormat::Safetensors => decode_safetensors(&record, |_| true),
     };
+    // Before the model takes as much again.
+    drop(record);
+    return_freed_memory();
     let tensors = tensors.map_err(|message| {
         format!("{message}: the record is damaged or of another kind; export or copy it again")
     })?;
@@ -236,10 +262,11 @@ pub fn load_record<B: RecurrentBackend>(
 
 pub(crate) type Decoded = Result<BTreeMap<String, TensorData>, String>;
 
-/// Reads bincode without decoding it: the architecture alone says where each byte of such a record
-/// lies, so its frame is held against one of our own, and only the weights are taken out of it.
+/// Reads bincode without decoding it: the architecture alone says where each byte of such a record lies. A record of
+/// the same architecture, but of tensors with one value, shows what stands between the weights; all but identities,
+/// lengths and shapes is held against it.
 fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8], precision: Precision) -> Decoded {
-    // Two records that differ in every byte of every weight and identity, and nowhere else.
+    // Two records that differ in every byte of every value and identity, and nowhere else.
     let frame = |fill: u8, id: u64| {
         let value = match precision {
             Precision::Full => f32::from_le_bytes([fill; 4]),
@@ -249,33 +276,83 @@ fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8], precision: Pr
         encode(&marked, RecordFormat::Bin, precision).map_err(|e| e.to_string())
     };
     let (frame, other) = (frame(0x11, 0)?, frame(0x22, u64::MAX)?);
-    let free = |k: usize| frame[k] != other[k];
-    if bytes.len() != frame.len() {
-        return Err(format!("it has {} bytes, this architecture's has {}", bytes.len(), frame.len()));
-    }
-    if let Some(k) = (0..frame.len()).find(|&k| !free(k) && bytes[k] != frame[k]) {
-        return Err(format!("its byte {k} is not that of this architecture and burn version"));
-    }
     let mut at = 0;
-    let mut next_run = || {
-        let from = (at..frame.len()).find(|&k| free(k)).expect("the frame has a run a tensor");
-        at = (from..frame.len()).find(|&k| !free(k)).unwrap_or(frame.len());
-        from..at
+    // What comes up to the next run of bytes that differ, and that run's length.
+    let mut next = || {
+        let is_free = |&k: &usize| frame[k] != other[k];
+        let from = (at..frame.len()).find(is_free).unwrap_or(frame.len());
+        let to = (from..frame.len()).find(|k| !is_free(k)).unwrap_or(frame.len());
+        let fixed = &frame[at..from];
+        at = to;
+        (fixed, to - from)
     };
     let dtype = match precision {
         Precision::Full => DType::F32,
         Precision::Half => DType::F16,
     };
+    let mut rest = Cursor { bytes, at: 0 };
     let mut tensors = BTreeMap::new();
-    for own in named_tensors(model) {
-        let _identity = next_run();
-        let values = bytes[next_run()].to_vec();
-        let data = floats(&own.name, values, own.data.shape.to_vec(), dtype)?;
-        tensors.insert(own.name, data);
+    // What follows a tensor's values in the frame: its shape of ones.
+    let mut n_ones = 0;
+    for (name, shape) in shapes(model) {
+        let (fixed, n_id) = next();
+        rest.expect(&fixed[n_ones..])?;
+        rest.take(n_id)?;
+        let (fixed, _) = next();
+        let n_bytes = n_bytes_of(&shape, dtype).ok_or_else(|| format!("`{name}` is too large"))?;
+        // Its last byte is the length of one value.
+        rest.expect(&fixed[..fixed.len() - 1])?;
+        rest.expect(&varint(n_bytes as u64))?;
+        let values = Bytes::from_bytes_vec(rest.take(n_bytes)?.to_vec());
+        rest.expect(&varint(shape.len() as u64))?;
+        shape.iter().try_for_each(|&size| rest.expect(&varint(size as u64)))?;
+        n_ones = 1 + shape.len();
+        tensors.insert(name.clone(), floats(&name, values, shape, dtype)?);
     }
-    Ok(tensors)
+    let (fixed, _) = next();
+    rest.expect(&fixed[n_ones..])?;
+    match bytes.len() - rest.at {
+        0 => Ok(tensors),
+        n => Err(format!("{n} bytes follow its end")),
+    }
 }
 
+/// A whole number as bincode writes it.
+fn varint(n: u64) -> Vec<u8> {
+    let (tag, size) = match n {
+        0..=250 => return vec![n as u8],
+        251..=0xffff => (251, 2),
+        0x1_0000..=0xffff_ffff => (252, 4),
+        _ => (253, 8),
+    };
+    [&[tag][..], &n.to_le_bytes()[..size]].concat()
+}
+
+/// Where the reading of a record stands.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
+        let taken = self.bytes[self.at..].get(..n).ok_or("it ends before this architecture's does")?;
+        self.at += n;
+        Ok(taken)
+    }
+
+    fn expect(&mut self, wanted: &[u8]) -> Result<(), String> {
+        let from = self.at;
+        match self.take(wanted.len())?.iter().zip(wanted).position(|(a, b)| a != b) {
+            None => Ok(()),
+            Some(k) => {
+                Err(format!("its byte {} is not that of this architecture and burn version", from + k))
+            }
+        }
+    }
+}
+
+/// Gives each weight one value.
 struct Mark {
     value: f32,
     id: ParamId,
@@ -283,13 +360,15 @@ struct Mark {
 
 impl<B: Backend> ModuleMapper<B> for Mark {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        Param::initialized(self.id, Tensor::full(param.val().shape(), self.value, &param.val().device()))
+        Param::initialized(self.id, Tensor::full([1; D], self.value, &param.lazy_device()))
     }
 }
 
 fn decode_burnpack(bytes: Vec<u8>) -> Decoded {
     let n_bytes = bytes.len();
-    let mut store = BurnpackStore::from_bytes(Some(Bytes::from_bytes_vec(bytes)));
+    // Shared: the store copies what it reads from, for each tensor.
+    let shared = Bytes::from_shared(bytes.into(), AllocationProperty::Other);
+    let mut store = BurnpackStore::from_bytes(Some(shared));
     let snapshots = store.get_all_snapshots().map_err(|e| format!("it is not burnpack ({e})"))?;
     // The format lets tensors lie over each other.
     let sizes = snapshots.values().map(|s| n_bytes_of(&s.shape, s.dtype));
@@ -304,16 +383,23 @@ fn decode_burnpack(bytes: Vec<u8>) -> Decoded {
             }
             let data = snapshot.to_data().map_err(|e| format!("`{name}` cannot be read ({e:?})"))?;
             let TensorData { bytes, shape, dtype } = data;
-            Ok((name.clone(), floats(name, bytes.to_vec(), shape.to_vec(), dtype)?))
+            Ok((name.clone(), floats(name, Bytes::from_bytes_vec(bytes.to_vec()), shape.to_vec(), dtype)?))
         })
         .collect()
 }
 
-/// The tensors of a safetensors file.
-pub(crate) fn decode_safetensors(bytes: &[u8]) -> Decoded {
+/// Tensors of a record at most; a model has some hundred.
+const MAX_TENSORS: usize = 1 << 16;
+
+/// The tensors of a safetensors file, of the names that are `wanted`.
+pub(crate) fn decode_safetensors(bytes: &[u8], mut wanted: impl FnMut(&str) -> bool) -> Decoded {
     let file =
         safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
+    if file.len() > MAX_TENSORS {
+        return Err(format!("it has {} tensors, and {MAX_TENSORS} are read at most", file.len()));
+    }
     file.iter()
+        .filter(|(name, _)| wanted(name))
         .map(|(name, view)| {
             let dtype = match view.dtype() {
                 Dtype::F64 => DType::F64,
@@ -322,7 +408,10 @@ pub(crate) fn decode_safetensors(bytes: &[u8]) -> Decoded {
                 Dtype::BF16 => DType::BF16,
                 other => return Err(format!("`{name}` is of type {other:?}, not of a float type")),
             };
-            Ok((name.to_string(), floats(name, view.data().to_vec(), view.shape().to_vec(), dtype)?))
+            Ok((
+                name.to_string(),
+                floats(name, Bytes::from_bytes_vec(view.data().to_vec()), view.shape().to_vec(), dtype)?,
+            ))
         })
         .collect()
 }
@@ -404,7 +493,7 @@ fn leaf(name: &str, value: &mut Tree) -> Result<TensorData, String> {
     let Some(Tree::Bytes(bytes)) = bytes else {
         return Err(format!("the bytes of `{name}` are not bytes"));
     };
-    floats(name, std::mem::take(bytes), shape, dtype)
+    floats(name, Bytes::from_bytes_vec(std::mem::take(bytes)), shape, dtype)
 }
 
 /// Bytes of a tensor; `None`: more than can be counted.
@@ -413,11 +502,11 @@ fn n_bytes_of(shape: &[usize], dtype: DType) -> Option<usize> {
 }
 
 /// A tensor, after its bytes' number was held against its shape.
-fn floats(name: &str, bytes: Vec<u8>, shape: Vec<usize>, dtype: DType) -> Result<TensorData, String> {
+fn floats(name: &str, bytes: Bytes, shape: Vec<usize>, dtype: DType) -> Result<TensorData, String> {
     if n_bytes_of(&shape, dtype) != Some(bytes.len()) {
         return Err(format!("`{name}` of shape {shape:?} has {} bytes", bytes.len()));
     }
-    Ok(TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape, dtype))
+    Ok(TensorData::from_bytes(bytes, shape, dtype))
 }
 
 /// `model` with `tensors` as its weights, if they are those that it has.
@@ -427,15 +516,14 @@ pub(crate) fn apply<B: RecurrentBackend>(
 ) -> Result<Model<B>, String> {
     let mut wrong = Vec::new();
     let mut taken = BTreeMap::new();
-    for own in named_tensors(&model) {
-        match tensors.remove(&own.name) {
-            None => wrong.push(format!("{} is missing", own.name)),
-            Some(data) if data.shape != own.data.shape => {
-                let (is, wants) = (data.shape.to_vec(), own.data.shape.to_vec());
-                wrong.push(format!("{} is {is:?}, the model's is {wants:?}", own.name));
+    for (name, shape) in shapes(&model) {
+        match tensors.remove(&name) {
+            None => wrong.push(format!("{name} is missing")),
+            Some(data) if data.shape.to_vec() != shape => {
+                wrong.push(format!("{name} is {:?}, the model's is {shape:?}", data.shape.to_vec()));
             }
             Some(data) => {
-                taken.insert(own.name, data);
+                taken.insert(name, data);
             }
         }
     }
@@ -468,7 +556,7 @@ impl<B: Backend> ModuleMapper<B> for Apply {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let data = self.tensors.remove(&self.path.name()).expect("every name was checked").convert::<f32>();
-        let (id, device): (ParamId, _) = (param.id, param.val().device());
+        let (id, device): (ParamId, _) = (param.id, param.lazy_device());
         param.transform_for_load(Tensor::from_data(data, &device), id)
     }
 }

@@ -1,7 +1,8 @@
 //! What a record in MessagePack or JSON says: a tree whose leaves are bytes, numbers and text, read
 //! with limits, for such a file may come from anybody.
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
 use std::fmt;
 
@@ -35,13 +36,15 @@ pub enum Tree {
 
 impl Tree {
     /// Reads MessagePack.
-    pub fn from_mpk(mut bytes: &[u8]) -> Result<Self, String> {
-        let mut file = rmp_serde::Deserializer::new(&mut bytes);
+    pub fn from_mpk(bytes: &[u8]) -> Result<Self, String> {
+        use rmp_serde::decode::Error::InvalidMarkerRead;
+        // Reads in place: a reader of a stream would hold each tensor a second time.
+        let mut file = rmp_serde::Deserializer::from_read_ref(bytes);
         let tree = Reader::new(&Cell::new(0)).deserialize(&mut file);
         let tree = tree.map_err(|e| format!("it is not a record in MessagePack ({e})"))?;
-        match bytes.len() {
-            0 => Ok(tree),
-            n => Err(format!("{n} bytes follow its end")),
+        match IgnoredAny::deserialize(&mut file) {
+            Err(InvalidMarkerRead(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(tree),
+            _ => Err("something follows its end".into()),
         }
     }
 

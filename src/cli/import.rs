@@ -16,7 +16,7 @@ pub struct ImportArgs {
     #[arg(long)]
     out: PathBuf,
     /// What names do not tell: a tensor or module of the file, and a weight of the model or a part of it, as in
-    /// fc3=head; may be repeated
+    /// fc3=head; nothing after the sign leaves it out; may be repeated
     #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
     map: Vec<(String, String)>,
     /// Labels, tokens and scales in PyTorch's order: a schema.json, or a model folder that has one [default: those of
@@ -31,7 +31,7 @@ pub struct ImportArgs {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (old, new) = text.split_once('=').ok_or("write OLD=NEW, as in fc3=head")?;
+    let (old, new) = text.split_once('=').ok_or("write OLD=NEW, as in fc3=head, or OLD= to leave it out")?;
     Ok((old.into(), new.into()))
 }
 

@@ -18,7 +18,7 @@ pub struct InfoArgs {
 pub fn run(args: InfoArgs) -> Result<()> {
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     let folder = model.folder();
-    let weights: Vec<_> = model.weights().into_iter().map(|w| (w.name, w.data.shape.to_vec())).collect();
+    let weights = model.shapes();
     if args.format == Format::Json {
         let weights: Vec<_> =
             weights.iter().map(|(name, shape)| serde_json::json!({"name": name, "shape": shape})).collect();

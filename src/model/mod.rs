@@ -75,17 +75,25 @@ impl<B: RecurrentBackend> Model<B> {
     /// [`Error::Config`] where the configuration contradicts itself, leaves sizes open or asks for
     /// a fused kernel that this backend has not.
     pub fn new(config: &ModelConfig, seed: u64, device: &B::Device) -> Result<Self> {
+        Self::build(config, &mut Init::new(seed), device)
+    }
+
+    /// [`Self::new`] without weights, and without the memory that they take: they are to be loaded.
+    pub(crate) fn blank(config: &ModelConfig, device: &B::Device) -> Result<Self> {
+        Self::build(config, &mut Init::blank(), device)
+    }
+
+    fn build(config: &ModelConfig, init: &mut Init, device: &B::Device) -> Result<Self> {
         config.check()?;
         if config.kernel == Kernel::Fused {
             B::fused(cell(config), options(config)).map_err(|missing| {
                 Error::config("model.kernel", format!("fused cannot run: {missing}; write kernel = \"auto\""))
             })?;
         }
-        let mut init = Init::new(seed);
         Ok(match config.mode {
-            IoMode::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::new(config, &mut init, device)?),
-            IoMode::MultiTask => Self::MultiTask(MultiTask::new(config, &mut init, device)?),
-            _ => Self::Sequence(SequenceModel::new(config, &mut init, device)?),
+            IoMode::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::new(config, init, device)?),
+            IoMode::MultiTask => Self::MultiTask(MultiTask::new(config, init, device)?),
+            _ => Self::Sequence(SequenceModel::new(config, init, device)?),
         })
     }
 

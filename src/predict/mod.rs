@@ -71,6 +71,9 @@ pub trait Predictor {
     /// Its weights.
     fn weights(&self) -> Vec<NamedTensor>;
 
+    /// The names and shapes of its weights.
+    fn shapes(&self) -> Vec<(String, Vec<usize>)>;
+
     /// One answer an input. Inputs are as a reader of [`data`](crate::data) gives them:
     /// standardised, encoded.
     ///
@@ -304,6 +307,10 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
 
     fn weights(&self) -> Vec<NamedTensor> {
         named_tensors(&self.model)
+    }
+
+    fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        artifact::shapes(&self.model)
     }
 
     fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>> {

@@ -19,7 +19,8 @@ use std::path::Path;
 /// `Embedding`s and `Linear`s under any prefix.
 ///
 /// `config` says what the modules are; sizes that it leaves open are those of the tensors. `map` is what names do not
-/// tell: pairs of a tensor or module of the file and a weight (`head.weight`) or part (`head`) of the model.
+/// tell: pairs of a tensor or module of the file and a weight (`head.weight`) or part (`head`) of the model; one without
+/// the second is left out, as the model has no place for it.
 ///
 /// `schema` names labels and tokens and scales features, in PyTorch's order. Without it, they are those of the data that
 /// `config` names, as [`train`](crate::train::train) reads them; where that is a program's, classes and tokens are
@@ -41,7 +42,7 @@ pub fn import(
     check(&config.model)?;
     check_free(out)?;
     let mut config = config.clone();
-    let tensors = read(file)?;
+    let (tensors, map) = read(file, map)?;
     let schema = match schema {
         None if config.data.format == DataFormat::Program => None,
         None => Some(schema_of_data(&mut config)?),
@@ -52,7 +53,7 @@ pub fn import(
         model::resolve(&mut config.model, schema)?;
     }
     let tensors =
-        assign(&mut config.model, tensors, map, true).map_err(|message| Error::file(file, message))?;
+        assign(&mut config.model, tensors, &map, true).map_err(|message| Error::file(file, message))?;
     let schema = schema.unwrap_or_else(|| plain_schema(&config));
     model::resolve(&mut config.model, &schema)?;
     config.check()?;
@@ -73,8 +74,8 @@ pub fn load<B: RecurrentBackend>(
     config.check()?;
     check(config)?;
     let mut config = config.clone();
-    let tensors =
-        assign(&mut config, read(file)?, map, false).map_err(|message| Error::file(file, message))?;
+    let (tensors, map) = read(file, map)?;
+    let tensors = assign(&mut config, tensors, &map, false).map_err(|message| Error::file(file, message))?;
     build(&config, tensors, device)
 }
 
@@ -83,7 +84,7 @@ fn build<B: RecurrentBackend>(
     tensors: BTreeMap<String, TensorData>,
     device: &B::Device,
 ) -> Result<Model<B>> {
-    let model = Model::new(config, 0, device)?;
+    let model = Model::blank(config, device)?;
     artifact::apply(model, tensors).map_err(Error::Input)
 }
 
@@ -109,15 +110,34 @@ impl Task for Import<'_> {
     }
 }
 
-/// The tensors of a `state_dict`, as f32.
-fn read(file: &Path) -> Result<BTreeMap<String, TensorData>> {
+type Tensors = BTreeMap<String, TensorData>;
+
+/// The tensors of a `state_dict` that are not left out, as f32; and what is mapped of them.
+fn read(file: &Path, map: &[(String, String)]) -> Result<(Tensors, Vec<(String, String)>)> {
     let bytes = read_bytes(file, artifact::MAX_RECORD)?;
-    let tensors = artifact::decode_safetensors(&bytes).map_err(|message| {
+    let (left_out, map): (Vec<_>, Vec<_>) = map.iter().cloned().partition(|(_, new)| new.is_empty());
+    let mut there = vec![false; left_out.len()];
+    let wanted = |name: &str| {
+        let is_it =
+            |old: &str| name.strip_prefix(old).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let left = left_out.iter().position(|(old, _)| is_it(old));
+        left.iter().for_each(|&k| there[k] = true);
+        left.is_none()
+    };
+    let tensors = artifact::decode_safetensors(&bytes, wanted).map_err(|message| {
         if is_pickle(&bytes) {
             return Error::file(file, pickle_advice(file));
         }
-        Error::file(file, format!("{message}: write the state_dict again with safetensors.torch.save_file"))
+        let advice = "write the state_dict again with safetensors.torch.save_file, or leave out with --map NAME= \
+                      what is no weight";
+        Error::file(file, format!("{message}: {advice}"))
     })?;
+    drop(bytes);
+    if let Some(k) = there.iter().position(|there| !there) {
+        let message =
+            format!("has no tensor or module `{}` to leave out, or it is named twice", left_out[k].0);
+        return Err(Error::file(file, message));
+    }
     let wild = |data: &TensorData| data.iter::<f32>().any(|value| !value.is_finite());
     let wild: Vec<&str> =
         tensors.iter().filter(|(_, data)| wild(data)).map(|(name, _)| name.as_str()).collect();
@@ -128,7 +148,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, TensorData>> {
         );
         return Err(Error::file(file, message));
     }
-    Ok(tensors.into_iter().map(|(name, data)| (name, data.convert::<f32>())).collect())
+    Ok((tensors.into_iter().map(|(name, data)| (name, data.convert::<f32>())).collect(), map))
 }
 
 /// Whether a file begins as what `torch.save` writes: a zip archive, or a bare pickle.

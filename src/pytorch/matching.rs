@@ -259,7 +259,7 @@ impl Matching {
         Err(format!(
             "does not hold the model that the configuration describes; {}; change the configuration or the file, or tell \
              with --map OLD=NEW what names do not: OLD is a tensor or module of the file, NEW a weight or part of the \
-             model ({})",
+             model ({}), or nothing to leave OLD out",
             faults.join("; "),
             stems(&self.parts)
         ))

@@ -2,7 +2,7 @@
 
 use crate::config::Initialization;
 use crate::data::stream;
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use rand::{Rng, RngExt, SeedableRng};
@@ -12,7 +12,8 @@ use rand_distr::StandardNormal;
 /// A seeded source of starting weights.
 #[derive(Clone, Debug)]
 pub struct Init {
-    rng: ChaCha8Rng,
+    /// None: nothing is drawn.
+    rng: Option<ChaCha8Rng>,
 }
 
 impl Init {
@@ -20,7 +21,18 @@ impl Init {
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream::WEIGHTS);
-        Self { rng }
+        Self { rng: Some(rng) }
+    }
+
+    /// A source that draws nothing and takes no memory, for weights that are loaded afterwards: zeros, were they used
+    /// before.
+    pub fn blank() -> Self {
+        Self { rng: None }
+    }
+
+    /// Whether it draws nothing.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.rng.is_none()
     }
 
     /// Uniform in `±bound`.
@@ -30,7 +42,9 @@ impl Init {
         bound: f64,
         device: &B::Device,
     ) -> Param<Tensor<B, D>> {
-        let values = (0..shape.iter().product()).map(|_| self.draw(bound)).collect();
+        let Some(rng) = &mut self.rng else { return blank(shape, device) };
+        let mut draw = || rng.random_range(-1.0..=1.0) * bound;
+        let values = (0..shape.iter().product()).map(|_| draw()).collect();
         param(values, shape, device)
     }
 
@@ -41,7 +55,8 @@ impl Init {
         deviation: f64,
         device: &B::Device,
     ) -> Param<Tensor<B, D>> {
-        let mut draw = || deviation * self.rng.sample::<f64, _>(StandardNormal);
+        let Some(rng) = &mut self.rng else { return blank(shape, device) };
+        let mut draw = || deviation * rng.sample::<f64, _>(StandardNormal);
         let values = (0..shape.iter().product()).map(|_| draw()).collect();
         param(values, shape, device)
     }
@@ -53,6 +68,9 @@ impl Init {
         value: f64,
         device: &B::Device,
     ) -> Param<Tensor<B, D>> {
+        if self.is_blank() {
+            return blank(shape, device);
+        }
         param(vec![value; shape.iter().product()], shape, device)
     }
 
@@ -68,7 +86,8 @@ impl Init {
         match kind {
             Initialization::Pytorch => self.uniform(shape, (d_hidden as f64).powf(-0.5), device),
             Initialization::Orthogonal if recurrent => {
-                let values = (0..n_gates).flat_map(|_| self.orthogonal(d_hidden)).collect();
+                let Some(rng) = &mut self.rng else { return blank(shape, device) };
+                let values = (0..n_gates).flat_map(|_| orthogonal(rng, d_hidden)).collect();
                 param(values, shape, device)
             }
             Initialization::Xavier | Initialization::Orthogonal => {
@@ -76,30 +95,31 @@ impl Init {
             }
         }
     }
+}
 
-    fn draw(&mut self, bound: f64) -> f64 {
-        self.rng.random_range(-1.0..=1.0) * bound
-    }
-
-    /// An orthogonal `n × n` matrix, row by row: Gram and Schmidt over normal rows, each row
-    /// cleared twice of the ones before it, which keeps rounding from building up.
-    fn orthogonal(&mut self, n: usize) -> Vec<f64> {
-        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n);
-        while rows.len() < n {
-            let mut row: Vec<f64> =
-                (&mut self.rng as &mut dyn Rng).sample_iter(StandardNormal).take(n).collect();
-            for _ in 0..2 {
-                for other in &rows {
-                    let dot: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-                    row.iter_mut().zip(other).for_each(|(a, b)| *a -= dot * b);
-                }
-                let norm = row.iter().map(|a| a * a).sum::<f64>().sqrt();
-                row.iter_mut().for_each(|a| *a /= norm);
+/// An orthogonal `n × n` matrix, row by row: Gram and Schmidt over normal rows, each row
+/// cleared twice of the ones before it, which keeps rounding from building up.
+fn orthogonal(rng: &mut ChaCha8Rng, n: usize) -> Vec<f64> {
+    let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n);
+    while rows.len() < n {
+        let mut row: Vec<f64> = (&mut *rng as &mut dyn Rng).sample_iter(StandardNormal).take(n).collect();
+        for _ in 0..2 {
+            for other in &rows {
+                let dot: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+                row.iter_mut().zip(other).for_each(|(a, b)| *a -= dot * b);
             }
-            rows.push(row);
+            let norm = row.iter().map(|a| a * a).sum::<f64>().sqrt();
+            row.iter_mut().for_each(|a| *a /= norm);
         }
-        rows.concat()
+        rows.push(row);
     }
+    rows.concat()
+}
+
+/// Made when it is first asked for, which loading never does.
+fn blank<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+    let zeros = move |device: &B::Device, trained| Tensor::zeros(shape, device).set_require_grad(trained);
+    Param::uninitialized(ParamId::new(), zeros, device.clone(), true, shape.into())
 }
 
 fn param<B: Backend, const D: usize>(
@@ -118,7 +138,7 @@ mod tests {
     #[test]
     fn orthogonal_rows_are_orthonormal() {
         let n = 33;
-        let q = Init::new(7).orthogonal(n);
+        let q = orthogonal(&mut ChaCha8Rng::seed_from_u64(7), n);
         for i in 0..n {
             for j in 0..n {
                 let dot: f64 = (0..n).map(|k| q[i * n + k] * q[j * n + k]).sum();

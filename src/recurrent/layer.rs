@@ -76,7 +76,7 @@ impl<B: Backend> RecurrentLayer<B> {
             config.bias.then(|| init.uniform([gates * d_hidden], bound, device))
         };
         let (mut bias_ih, mut bias_hh) = (bias(), bias());
-        if let (Some(forget), Cell::Lstm) = (config.forget_bias, config.cell) {
+        if let (Some(forget), Cell::Lstm, false) = (config.forget_bias, config.cell, init.is_blank()) {
             // The gate adds both biases: one carries the value, the other none.
             let set = |bias: Param<Tensor<B, 1>>, value: f64| {
                 let gate = Tensor::full([d_hidden], value, device);

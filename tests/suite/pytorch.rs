@@ -529,6 +529,15 @@ fn the_command_imports_and_the_model_is_like_any_other() {
         .collect();
     w.write("renamed", written(&renamed));
     w.run("import renamed --config stack.toml --out renamed-model --map w=head.weight").ok();
+    // What is no weight of the model: a counter, and a module that is not of it.
+    let mut more: Vec<_> = state_dict();
+    more.extend([("net.norm.weight", vec![2]), ("net.norm.bias", vec![2])]);
+    let mut parts: Vec<_> =
+        more.iter().map(|(name, shape)| f32s(name, shape, &noise(shape.iter().product(), 1))).collect();
+    parts.push(("steps", Dtype::I64, vec![1], vec![0; 8]));
+    w.write("more", safetensors(&parts));
+    w.run("import more --config stack.toml --out of-more --map steps= --map net.norm=").ok();
+    assert_eq!(w.run("predict of-more --input in --output out-2").code, Some(0));
 }
 
 #[test]
@@ -578,7 +587,8 @@ fn what_cannot_be_imported_is_one_error_and_nothing_is_written() {
         (format!("import good {stack} --map a=head.weight"), vec!["no tensor `a`"]),
         (format!("import good {stack} --map a=tail"), vec!["has no tail", "stack, head"]),
         (format!("import nan {stack}"), vec!["nan: has values that are not finite", "in a:"]),
-        (format!("import int {stack}"), vec!["`steps` is of type I32"]),
+        (format!("import int {stack}"), vec!["`steps` is of type I32", "--map NAME="]),
+        (format!("import good {stack} --map steps="), vec!["no tensor or module `steps` to leave out"]),
         (
             format!("import old.pt {stack}"),
             vec![

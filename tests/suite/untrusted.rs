@@ -8,6 +8,8 @@ use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
 use rnn_zoo::data::Schema;
 use rnn_zoo::model::Model;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn tiny() -> (ModelFolder, ModelConfig) {
     let config = ModelConfig {
@@ -109,4 +111,81 @@ impl Task for Records {
 #[test]
 fn a_damaged_record_is_read_or_refused() {
     on_ndarray(Records);
+}
+
+/// Loads a model folder, and says how many KiB this process took at most.
+struct Load(PathBuf);
+
+impl Task for Load {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        artifact::load::<B>(&self.0, &device).unwrap();
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        println!("\n{}", status.lines().find(|line| line.starts_with("VmHWM:")).unwrap());
+    }
+}
+
+/// Which folder a process of its own is to load.
+const FOLDER: &str = "RNN_ZOO_TEST_FOLDER";
+
+/// Bytes that loading `folder` takes at most, in a process of its own.
+fn peak(folder: &Path) -> u64 {
+    let name = "untrusted::a_record_takes_no_more_memory_than_four_times_its_size";
+    let test = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(FOLDER, folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&test.stdout);
+    let line = said.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect(&said);
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+struct Memory;
+
+impl Task for Memory {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let place = tempfile::tempdir().unwrap();
+        let (contents, config) = tiny();
+        let small = place.path().join("small");
+        artifact::save(&small, &contents, &Model::<B>::new(&config, 1, &device).unwrap()).unwrap();
+        let without = peak(&small);
+        let large = ModelConfig { cell: CellKind::Lstm, d_hidden: 700, ..config };
+        let model = Model::<B>::new(&large, 1, &device).unwrap();
+        let saved = |name: &str, config: &ModelConfig, format, precision| {
+            let folder = place.path().join(name);
+            let mut contents = contents.clone();
+            contents.config.model = config.clone();
+            (contents.manifest.record, contents.manifest.precision) = (format, precision);
+            artifact::save(&folder, &contents, &model).unwrap();
+            folder
+        };
+        for precision in [Precision::Full, Precision::Half] {
+            for format in RecordFormat::ALL {
+                let folder = saved(&format!("{format:?}-{precision:?}"), &large, format, precision);
+                let file = fs::metadata(folder.join(format.file_name())).unwrap().len();
+                let taken = peak(&folder).saturating_sub(without);
+                // Without the 64 MiB that a program may take for itself.
+                assert!(taken < 4 * file, "{format:?} {precision:?}: {taken} bytes for {file}");
+            }
+        }
+        // A record that is much smaller than what the configuration describes: a tera of weights.
+        let bold = ModelConfig { d_hidden: 60_000, n_layers: 64, ..large };
+        let folder = saved("bold", &bold, RecordFormat::Mpk, Precision::Full);
+        let error = artifact::load::<B>(&folder, &device).unwrap_err().to_string();
+        assert!(error.contains("another architecture"), "{error}");
+    }
+}
+
+#[test]
+fn a_record_takes_no_more_memory_than_four_times_its_size() {
+    match std::env::var_os(FOLDER) {
+        Some(folder) => on_ndarray(Load(folder.into())),
+        None if Path::new("/proc/self/status").exists() => on_ndarray(Memory),
+        // Where the system does not say what a process takes.
+        None => {}
+    }
 }
