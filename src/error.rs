@@ -60,6 +60,8 @@ fn advice(source: &std::io::Error) -> &'static str {
             "; check the path, which starts at the folder that the program runs in"
         }
         std::io::ErrorKind::PermissionDenied => "; check who may read and write it",
+        std::io::ErrorKind::IsADirectory => "; name a file",
+        std::io::ErrorKind::NotADirectory => "; name a folder",
         std::io::ErrorKind::StorageFull => "; make room on the disk",
         _ => "",
     }

@@ -97,6 +97,9 @@ pub fn check_free(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// How the name of a folder begins that is not written whole yet.
+pub const DRAFT: &str = ".draft-";
+
 /// Writes a folder of files that was not there before: it appears whole, or not at all.
 pub fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
     check_free(folder)?;
@@ -104,9 +107,12 @@ pub fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
+    if parent.is_file() {
+        return Err(Error::file(parent, "is a file, and no folder to write into: name another folder"));
+    }
     fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
     let draft =
-        tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
+        tempfile::Builder::new().prefix(DRAFT).tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
     files.iter().try_for_each(|(name, bytes)| write_whole(&draft.path().join(name), bytes))?;
     let draft = draft.keep();
     fs::rename(&draft, folder).map_err(|e| {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod data;
 pub mod error;
 mod file;
+pub mod guide;
 pub mod kernel;
 pub mod model;
 pub mod onnx;

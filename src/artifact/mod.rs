@@ -237,7 +237,10 @@ fn read_manifest(folder: &Path) -> Result<Manifest> {
     }
     let path = folder.join("manifest.json");
     if !path.exists() {
-        return Err(Error::file(folder, "has no manifest.json: it is not a model folder"));
+        return Err(Error::file(
+            folder,
+            "has no manifest.json: it is not a model folder; name a model folder, as in models/speaker, or a run",
+        ));
     }
     let text = read_utf8(&path, MAX_TEXT)?;
     let Version { format } = parse(&path, &text)?;

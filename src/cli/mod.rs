@@ -146,7 +146,12 @@ fn check_new(path: &Path) -> Result<()> {
     if path.exists() {
         return Err(Error::file(path, "exists already, and nothing is overwritten: name another file"));
     }
-    Ok(())
+    match path.parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
+            Err(Error::file(path, "its folder does not exist: make it first"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints a result.

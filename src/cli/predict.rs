@@ -120,6 +120,9 @@ pub fn run(args: PredictArgs) -> Result<()> {
         let no_file = |e| Error::Input(format!("{e} (and there is no file of that name)"));
         vec![parse(asked, &text).map_err(no_file)?]
     };
+    if args.attention.is_some() && inputs.len() != 1 {
+        return Err(Error::Input("--attention draws one text: give one input".into()));
+    }
     let (inputs, words): (Vec<_>, Vec<_>) = inputs.into_iter().map(|p| (p.input, p.words)).unzip();
     let answers = ask(&inputs)?;
     for (answer, words) in answers.iter().zip(&words) {
@@ -127,7 +130,9 @@ pub fn run(args: PredictArgs) -> Result<()> {
     }
     if let Some(path) = &args.attention {
         let ([Answer::Texts(texts)], [words]) = (answers.as_slice(), words.as_slice()) else {
-            return Err(Error::Input("--attention draws one text: give one input".into()));
+            return Err(Error::Input(
+                "--attention draws a text: only an encoder-decoder model writes one".into(),
+            ));
         };
         let title = format!("{}: {}", folder.manifest.name, texts[0].text);
         write_whole(path, texts[0].alignment_svg(&title, words)?.as_bytes())?;
@@ -275,7 +280,13 @@ fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
             let text = data::read_text(path)?;
             let lines = text.lines().enumerate();
             lines
-                .map(|(k, line)| parse(asked, line).map_err(|e| Error::line(path, k + 1, e.to_string())))
+                .map(|(k, line)| {
+                    let parsed = parse(asked, line).and_then(|parsed| {
+                        folder.schema.check_input(config.model.mode, &parsed.input)?;
+                        Ok(parsed)
+                    });
+                    parsed.map_err(|e| Error::line(path, k + 1, e.to_string()))
+                })
                 .collect()
         }
     }

@@ -1,11 +1,11 @@
-use super::train::{ProgressArgs, mean_text, seeds, select};
+use super::train::{ProgressArgs, mean_text, seeds, select, stop_on_interrupt};
 use super::{DeviceArgs, Format, print, print_json, table};
 use crate::artifact;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::report::differences;
-use crate::train::{MeanScore, Score, mean_scores, train};
+use crate::train::{MeanScore, Score, is_stopping, mean_scores, resume, train};
 use clap::Args;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -71,13 +71,14 @@ impl Combination {
 }
 
 pub fn run(args: SweepArgs) -> Result<()> {
+    stop_on_interrupt()?;
     let axes = args.grid.iter().map(|text| Axis::parse(text)).collect::<Result<Vec<_>>>()?;
     let base = Config::from_file(&args.config, &args.set)?;
     let seeds = seeds(&base, args.seeds)?;
     let mut combinations = combinations(&axes, &args)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("sweeps").join(&base.name));
-    let _lock = open_folder(&out, &base)?;
     let device = select(&args.device, args.format)?;
+    let _lock = open_folder(&out, &base)?;
     let n_runs = combinations.len() as u64 * args.seeds;
     let mut number = 0;
     for combination in &mut combinations {
@@ -97,14 +98,26 @@ pub fn run(args: SweepArgs) -> Result<()> {
                 let draft = out.join(format!("{name}.part"));
                 let mut config = combination.config.clone();
                 config.train.seed = seed;
-                tell(if draft.exists() { "was not finished: trained anew" } else { "trained" }, None);
-                fresh(&draft)
-                    .and_then(|()| train(&config, &device, &draft, args.progress.lines(args.format)))
-                    .and_then(|run| {
-                        fs::rename(&draft, &folder).map_err(|e| Error::io(&folder, e))?;
-                        Ok(run.scores)
-                    })
+                let progress = args.progress.lines(args.format);
+                tell(if draft.exists() { "was not finished: goes on" } else { "begins" }, None);
+                let scores = if draft.join("model").exists() {
+                    artifact::open(&draft.join("model")).map(|(_, model)| model.scores)
+                } else if draft.join("config.toml").exists() {
+                    resume(&draft, &device, progress).map(|run| run.scores)
+                } else {
+                    fresh(&draft)
+                        .and_then(|()| train(&config, &device, &draft, progress))
+                        .map(|run| run.scores)
+                };
+                scores.and_then(|scores| {
+                    fs::rename(&draft, &folder).map_err(|e| Error::io(&folder, e))?;
+                    Ok(scores)
+                })
             };
+            if let (Err(error), true) = (&done, is_stopping()) {
+                tell("stopped", Some(error));
+                return Err(Error::Training("stopped; to go on: the same command".into()));
+            }
             match done {
                 Ok(scores) => combination.runs.push((scores, folder)),
                 Err(error) => {
@@ -142,6 +155,9 @@ impl Axis {
             return refused("has a bracket or a quote without its other half");
         };
         let key = key.split('.').map(str::trim).collect::<Vec<_>>().join(".");
+        if key.is_empty() {
+            return refused("has an empty key");
+        }
         if values.iter().any(String::is_empty) {
             return refused("has an empty value");
         }

@@ -117,7 +117,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
 }
 
 /// Ctrl-C lets the run finish its step and write a checkpoint; a second one ends the program at once.
-fn stop_on_interrupt() -> Result<()> {
+pub(super) fn stop_on_interrupt() -> Result<()> {
     static ASKED: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::Relaxed) {

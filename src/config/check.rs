@@ -597,6 +597,13 @@ impl DataConfig {
         size("data.horizon", self.horizon, MAX_COUNT)?;
         size("data.window", self.window, MAX_COUNT)?;
         size("data.min_count", self.min_count, MAX_COUNT)?;
+        for (key, path) in [("train", &self.train), ("valid", &self.valid), ("test", &self.test)] {
+            need(
+                path.as_ref().is_none_or(|path| !path.as_os_str().is_empty()),
+                &format!("data.{key}"),
+                "is empty: write its path, or leave it out",
+            )?;
+        }
         size("data.tag_column", self.tag_column, MAX_COUNT)?;
         need(
             self.label_delimiter.as_deref() != Some(""),

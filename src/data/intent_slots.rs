@@ -57,7 +57,7 @@ impl IntentSlots {
             utterances.push(Utterance { intent: intent.into(), words, slots });
         }
         if utterances.is_empty() {
-            return Err(Error::file(path, "has blank lines only"));
+            return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         let (min_count, lowercase) = (config.min_count.unwrap_or(1), config.lowercase);
         Ok(Self { path: path.into(), utterances, min_count, lowercase })

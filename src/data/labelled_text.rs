@@ -59,7 +59,7 @@ impl LabelledText {
             })
             .collect::<Result<_>>()?;
         if lines.is_empty() {
-            return Err(Error::file(path, "has blank lines only"));
+            return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         let (min_count, lowercase) = (config.min_count.unwrap_or(1), config.lowercase);
         Ok(Self { path: path.into(), lines, min_count, lowercase })

@@ -90,7 +90,7 @@ impl Source for Pairs {
             None => columns(path, [config.source_column.unwrap_or(0), config.target_column.unwrap_or(1)])?,
         };
         if pairs.is_empty() {
-            return Err(Error::file(path, "has blank lines only"));
+            return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         let n_pieces = config.pieces.unwrap_or(DEFAULT_PIECES);
         Ok(Self {

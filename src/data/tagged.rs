@@ -61,7 +61,7 @@ impl Tagged {
         }
         sentences.retain(|sentence| !sentence.words.is_empty());
         if sentences.is_empty() {
-            return Err(Error::file(path, "has blank lines only"));
+            return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         let (min_count, lowercase) = (config.min_count.unwrap_or(1), config.lowercase);
         Ok(Self { path: path.into(), sentences, min_count, lowercase })

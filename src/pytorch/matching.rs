@@ -116,7 +116,11 @@ impl Matching {
             };
             let key = (parts[k].sort(), old.clone());
             if !groups.contains_key(&key) || taken.contains(&Some(key.clone())) {
-                return Err(format!("has no module `{old}` like {new}, or it is mapped twice"));
+                let there: Vec<&str> = groups.keys().map(|(_, prefix)| prefix.as_str()).collect();
+                return Err(format!(
+                    "has no module `{old}` like {new}, or it is mapped twice; its modules are {}",
+                    there.join(", ")
+                ));
             }
             taken[k] = Some(key);
         }

@@ -18,7 +18,7 @@ use super::strategy::Components;
 use crate::artifact::{digest, tensors_are_sound};
 use crate::backend::TrainBackend;
 use crate::error::{Error, Result};
-use crate::file::{read_bytes, write_folder};
+use crate::file::{DRAFT, read_bytes, write_folder};
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
 use burn::module::Module;
@@ -241,9 +241,19 @@ pub(super) fn list(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(all)
 }
 
+/// Removes what a process that was killed while it saved has left.
+pub(super) fn tidy(run: &Path) {
+    let entries = fs::read_dir(folder(run)).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(DRAFT)) {
+            fs::remove_dir_all(path).ok();
+        }
+    }
+}
+
 /// What the newest whole checkpoint of a run knows of its data; `None`: there is none.
 pub(super) fn data(run: &Path) -> Option<String> {
-    let whole = |path: &Path| Files::open(run, path)?.standing();
+    let whole = |path: &Path| Files::open(path)?.standing();
     let mut newest_first = list(run).ok()?.into_iter().rev();
     newest_first.find_map(|(_, path)| whole(&path).ok()).map(|standing| standing.data)
 }
@@ -255,7 +265,7 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn open(run: &Path, path: &'a Path) -> Result<Self> {
+    fn open(path: &'a Path) -> Result<Self> {
         let file = path.join("manifest.json");
         let bytes = read_bytes(&file, 1 << 20)?;
         let manifest: Manifest =
@@ -263,12 +273,6 @@ impl<'a> Files<'a> {
         if manifest.format != FORMAT {
             let message = format!("is of format {}, and this version reads {FORMAT}", manifest.format);
             return Err(Error::file(file, message));
-        }
-        if manifest.config != config_digest(run)? {
-            return Err(Error::file(
-                run.join("config.toml"),
-                "is not the one that the checkpoint was written with: put it back",
-            ));
         }
         Ok(Self { path, manifest })
     }
@@ -307,8 +311,16 @@ pub(super) fn latest<B: TrainBackend>(
     device: &B::Device,
 ) -> Result<(Option<Snapshot<B>>, Vec<String>)> {
     let mut faults = Vec::new();
-    for (_, path) in list(run)?.into_iter().rev() {
-        match read(run, &path, fresh, device) {
+    let all = list(run)?;
+    let manifests: Vec<Manifest> =
+        all.iter().filter_map(|(_, path)| Some(Files::open(path).ok()?.manifest)).collect();
+    let config = config_digest(run)?;
+    if !manifests.is_empty() && manifests.iter().all(|manifest| manifest.config != config) {
+        let message = "is not the one that the checkpoints were written with: put it back";
+        return Err(Error::file(run.join("config.toml"), message));
+    }
+    for (_, path) in all.into_iter().rev() {
+        match read(&path, fresh, device) {
             Ok(snapshot) => return Ok((Some(snapshot), faults)),
             Err(error) => faults.push(error.to_string()),
         }
@@ -316,20 +328,16 @@ pub(super) fn latest<B: TrainBackend>(
     match faults.is_empty() {
         true => Ok((None, faults)),
         false => Err(Error::Training(format!(
-            "no checkpoint of {} can be read: {}; train it again into another folder",
+            "no checkpoint of {} can be read: {}; train it again into another folder, or remove {} to begin anew",
             run.display(),
-            faults.join("; ")
+            faults.join("; "),
+            folder(run).display()
         ))),
     }
 }
 
-fn read<B: TrainBackend>(
-    run: &Path,
-    path: &Path,
-    fresh: &Trainee<B>,
-    device: &B::Device,
-) -> Result<Snapshot<B>> {
-    let files = Files::open(run, path)?;
+fn read<B: TrainBackend>(path: &Path, fresh: &Trainee<B>, device: &B::Device) -> Result<Snapshot<B>> {
+    let files = Files::open(path)?;
     let standing = files.standing()?;
     let carried = files
         .read("carried.mpk")?

@@ -50,9 +50,9 @@ use burn::optim::adaptor::OptimizerAdaptor;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 use checkpoint::{Snapshot, Standing};
-use progress::Reporter;
+use progress::{Place, Reporter};
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -128,22 +128,48 @@ pub fn stop(stop: bool) {
     STOP.store(stop, Ordering::Relaxed);
 }
 
+/// Whether the runs of this process were told to stop.
+pub fn is_stopping() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
 /// Goes on with a run that was stopped or killed, from its newest checkpoint that is whole; on the CPU it ends with the
 /// same weights, bit for bit, as one that never stopped. A run without a checkpoint begins anew.
 ///
 /// # Errors
 /// A run that is finished, or is none; data or a configuration that are not those that it began with; see [`train`].
 pub fn resume(folder: &Path, device: &DeviceInfo, progress: Progress) -> Result<Run> {
-    let path = folder.join("config.toml");
-    if !path.exists() {
-        return Err(Error::file(folder, "is no run that could go on: it has no config.toml"));
-    }
-    if folder.join("model").exists() {
-        return Err(Error::file(folder, "is finished: its model is there"));
-    }
-    let config = Config::from_file(&path, &[])?;
+    let config = unfinished(folder)?;
     let dataset = data::load(&config.data, config.model.mode, config.train.seed)?;
     start(&config, dataset, device, folder, progress, true)
+}
+
+/// [`resume`] on data that the program has: what [`train_on`] began.
+///
+/// # Errors
+/// See [`resume`].
+pub fn resume_on(folder: &Path, dataset: Dataset, device: &DeviceInfo, progress: Progress) -> Result<Run> {
+    start(&unfinished(folder)?, dataset, device, folder, progress, true)
+}
+
+/// The configuration of a run that can go on.
+fn unfinished(folder: &Path) -> Result<Config> {
+    let path = folder.join("config.toml");
+    if folder.join("manifest.json").exists() {
+        return Err(Error::file(folder, "is a model folder, which is finished: name a run folder"));
+    }
+    if !path.exists() {
+        return Err(Error::file(
+            folder,
+            "is no run that could go on: it has no config.toml; name a run folder",
+        ));
+    }
+    if folder.join("model").exists() {
+        let message =
+            "is finished: its model is there; to train more, raise train.epochs and name another folder";
+        return Err(Error::file(folder, message));
+    }
+    Config::from_file(&path, &[])
 }
 
 /// Trains what `config` describes on the data that it names, and exports the best epoch's model.
@@ -245,12 +271,14 @@ impl Task for Job<'_> {
             prepare_folder(&folder)?;
             write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
         }
+        let _lock = lock(&folder)?;
         let n_samples = [&dataset.train, &dataset.valid, &dataset.test].map(Vec::len);
         progress.start(&config.name, n_samples, n_params, &folder, self.device);
 
         let fresh = Trainee::new(model, criterion.clone(), settings);
         let mut snapshot = None;
         if resume {
+            checkpoint::tidy(&folder);
             let (found, faults) = checkpoint::latest::<B>(&folder, &fresh, &device)?;
             faults.iter().for_each(|fault| progress.note(&format!("{fault}: going back to the one before")));
             snapshot = found;
@@ -306,9 +334,10 @@ impl Task for Job<'_> {
                 (model, Course { standing, average, best, carried })
             }
         };
+        let place = Place { epoch: course.standing.epoch, step: course.standing.iteration };
         let strategy = Arc::new(Strategy::<B> {
             config: settings.clone(),
-            reporter: Mutex::new(Reporter::new(progress, unit, settings.epochs, train.n_batches())),
+            reporter: Mutex::new(Reporter::new(progress, unit, [settings.epochs, train.n_batches()], place)),
             run: folder.clone(),
             device: device.clone(),
             course: Mutex::new(course),
@@ -394,6 +423,19 @@ fn prepare_folder(folder: &Path) -> Result<()> {
         return Err(Error::file(folder, "is not empty, and a run overwrites nothing: name another folder"));
     }
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
+}
+
+/// Keeps other processes out of a run while the file is open.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("config.toml");
+    let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::file(folder, "is being trained by another process: wait for it, or stop it"))
+        }
+        // Some file systems have no locks.
+        _ => Ok(file),
+    }
 }
 
 /// A row an epoch; what differs between runs of the same seed, the times, is last.

@@ -141,6 +141,8 @@ pub(super) struct Reporter {
     n_epochs: usize,
     /// Batches an epoch.
     n_batches: usize,
+    /// Epochs that were done when it began.
+    before: f64,
     started: Instant,
     /// What came since the last line.
     since: Instant,
@@ -151,13 +153,21 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub fn new(progress: Progress, unit: Unit, n_epochs: usize, n_batches: usize) -> Self {
+    /// Of `n_epochs` of `n_batches`; a run that goes on does so from `place`.
+    pub fn new(
+        progress: Progress,
+        unit: Unit,
+        [n_epochs, n_batches]: [usize; 2],
+        Place { epoch, step }: Place,
+    ) -> Self {
         let now = Instant::now();
+        let before = (epoch - 1) as f64 + step as f64 / n_batches as f64;
         Self {
             progress,
             unit,
             n_epochs,
             n_batches,
+            before,
             started: now,
             since: now,
             tally: Tally::default(),
@@ -194,14 +204,14 @@ impl Reporter {
                 format!(
                     "epoch {epoch:>3}/{n_epochs}  step {step}/{n_batches}  loss {loss:.4}{score}  {rate:.0} {}/s  left {}",
                     self.unit.name(),
-                    clock(left)
+                    left.map_or("?".into(), clock)
                 )
             },
             || {
                 json!({
                     "event": "step", "epoch": epoch, "epochs": n_epochs, "step": step, "steps": n_batches,
                     "loss": loss, "metric": self.score.as_ref().map(|s| &s.0), "score": self.score.as_ref().map(|s| s.1),
-                    "unit": self.unit.key(), "per_second": rate, "seconds_left": left.as_secs_f64(),
+                    "unit": self.unit.key(), "per_second": rate, "seconds_left": left.map(|left| left.as_secs_f64()),
                 })
             },
         );
@@ -228,7 +238,7 @@ impl Reporter {
                     e.lr,
                     e.seconds,
                     self.unit.name(),
-                    clock(left),
+                    left.map_or("?".into(), clock),
                 )
             },
             || {
@@ -236,7 +246,7 @@ impl Reporter {
                     "event": "epoch", "epoch": e.epoch, "epochs": n_epochs, "train_loss": e.train_loss,
                     "valid_loss": e.valid_loss, "metric": e.metric, "score": e.score, "best": best, "lr": e.lr,
                     "seconds": e.seconds, "unit": self.unit.key(), "per_second": rate,
-                    "seconds_left": left.as_secs_f64(),
+                    "seconds_left": left.map(|left| left.as_secs_f64()),
                 })
             },
         );
@@ -244,9 +254,11 @@ impl Reporter {
     }
 
     /// The time that the run takes yet, if it goes through all its epochs as it did until now.
-    fn left(&self, Place { epoch, step }: Place) -> Duration {
+    /// `None`: it has gone on just now, and has done nothing yet.
+    fn left(&self, Place { epoch, step }: Place) -> Option<Duration> {
         let done = (epoch - 1) as f64 + step as f64 / self.n_batches as f64;
-        self.started.elapsed().mul_f64((self.n_epochs as f64 - done).max(0.0) / done)
+        let since = Some(done - self.before).filter(|&since| since > 0.0)?;
+        Some(self.started.elapsed().mul_f64((self.n_epochs as f64 - done).max(0.0) / since))
     }
 }
 
@@ -290,12 +302,19 @@ mod tests {
 
     #[test]
     fn time_left_is_that_of_the_steps_left() {
-        let mut reporter = Reporter::new(Progress::Quiet, Unit::Tokens, 4, 10);
+        let mut reporter = Reporter::new(Progress::Quiet, Unit::Tokens, [4, 10], Place { epoch: 1, step: 0 });
         reporter.started -= Duration::from_secs(30);
-        let left = |epoch, step| reporter.left(Place { epoch, step }).as_secs_f64();
         // A quarter done in thirty seconds, three eighths, all.
         for ((epoch, step), seconds) in [((1, 10), 90.0), ((2, 5), 50.0), ((4, 10), 0.0)] {
-            assert!((left(epoch, step) - seconds).abs() < 1.0, "{epoch} {step}: {}", left(epoch, step));
+            let left = reporter.left(Place { epoch, step }).unwrap().as_secs_f64();
+            assert!((left - seconds).abs() < 1.0, "{epoch} {step}: {left}");
         }
+        // One that went on in the middle did a quarter of an epoch since.
+        let mut reporter =
+            Reporter::new(Progress::Quiet, Unit::Tokens, [4, 20], Place { epoch: 3, step: 10 });
+        reporter.started -= Duration::from_secs(30);
+        let left = reporter.left(Place { epoch: 3, step: 15 }).unwrap().as_secs_f64();
+        assert!((left - 150.0).abs() < 1.0, "{left}");
+        assert_eq!(reporter.left(Place { epoch: 3, step: 10 }), None);
     }
 }

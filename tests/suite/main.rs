@@ -16,3 +16,4 @@ mod support;
 mod sweep;
 mod texts;
 mod untrusted;
+mod wrong_calls;

@@ -55,14 +55,17 @@ fn killed(w: &Workshop, arguments: &[&str], after: Duration) -> bool {
         .args(["--quiet", "--backend", "ndarray"])
         .current_dir(w.path(""))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(fs::File::create(w.path("stderr")).unwrap())
         .spawn()
         .unwrap();
     sleep(after);
-    let ended = child.try_wait().unwrap().is_some();
+    let ended = child.try_wait().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    ended
+    if let Some(status) = ended {
+        assert!(status.success(), "{arguments:?}: {}", w.read("stderr"));
+    }
+    ended.is_some()
 }
 
 /// Kills at moments that a run's seed draws, until the run ends; how often it was killed.

@@ -73,6 +73,7 @@ fn a_sweep_trains_every_combination_and_goes_on_where_it_was_interrupted() {
         w.path(&format!("{folder}/{}.part", expected[1])),
     )
     .unwrap();
+    fs::remove_dir_all(w.path(&format!("{folder}/{}.part/model", expected[1]))).unwrap();
     let said = w.run(
         "sweep adding.toml --grid model.d_hidden=2,3 --grid model.cell=rnn,gru,lstm --set train.epochs=1 --seeds 2 \
          --format json",
@@ -89,7 +90,7 @@ fn a_sweep_trains_every_combination_and_goes_on_where_it_was_interrupted() {
             .filter(|e| e["event"] == "sweep" && e["state"].as_str().unwrap().starts_with(state))
             .count()
     };
-    assert_eq!((state("finished before"), state("was not finished"), state("trained")), (6, 1, 5));
+    assert_eq!((state("finished before"), state("was not finished"), state("begins")), (6, 1, 5));
     assert_eq!(events.iter().filter(|e| e["event"] == "epoch").count(), 6);
 }
 

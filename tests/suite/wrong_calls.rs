@@ -623,7 +623,7 @@ const RESUME: &[Row] = &[
         "another configuration",
         "train --resume other",
         1,
-        &["no checkpoint of other can be read", "other/config.toml: is not the one", "put it back"],
+        &["other/config.toml: is not the one", "put it back"],
     ),
     (
         "damaged checkpoints",
@@ -1028,8 +1028,18 @@ const IMPORT: &[Row] = &[
         2,
         &["write OLD=NEW, as in fc3=head"],
     ),
-    ("a map of nothing", "import good --config stack.toml --out new --map =head", 2, &["write OLD=NEW"]),
-    ("a map to nothing", "import good --config stack.toml --out new --map fc=", 2, &["write OLD=NEW"]),
+    (
+        "a map of a module without a name",
+        "import good --config stack.toml --out new --map =head",
+        1,
+        &["good: has no module ``", "rnn"],
+    ),
+    (
+        "a map that leaves nothing out",
+        "import good --config stack.toml --out new --map norm=",
+        1,
+        &["good: has no tensor or module `norm` to leave out"],
+    ),
     ("no file there", "import gone --config stack.toml --out new", 1, &["gone: ", GONE]),
     ("a folder as the file", "import folder --config stack.toml --out new", 1, &["folder: ", "name a file"]),
     (
