@@ -101,21 +101,32 @@ enum Place {
 
 /// The devices that are there, most capable first: GPUs, then CPUs, then software GPUs.
 pub fn devices() -> Vec<DeviceInfo> {
-    let mut devices = Vec::new();
-    #[cfg(feature = "ndarray")]
-    devices.extend([DeviceInfo {
-        backend: BackendKind::Ndarray,
-        name: "cpu".into(),
-        description: cpu_description(),
-        rank: 1,
-        place: Place::Ndarray,
-    }]);
-    #[cfg(feature = "tch")]
-    devices.extend(tch_devices());
-    #[cfg(feature = "wgpu")]
-    devices.extend(wgpu_devices());
+    by_rank(compiled().into_iter().flat_map(devices_of).collect())
+}
+
+fn by_rank(mut devices: Vec<DeviceInfo>) -> Vec<DeviceInfo> {
     devices.sort_by_key(|device| std::cmp::Reverse(device.rank));
     devices
+}
+
+/// The devices of one backend; drivers of the others are not loaded.
+fn devices_of(backend: BackendKind) -> Vec<DeviceInfo> {
+    match backend {
+        #[cfg(feature = "ndarray")]
+        BackendKind::Ndarray => vec![DeviceInfo {
+            backend,
+            name: "cpu".into(),
+            description: cpu_description(),
+            rank: 1,
+            place: Place::Ndarray,
+        }],
+        #[cfg(feature = "tch")]
+        BackendKind::Tch => tch_devices(),
+        #[cfg(feature = "wgpu")]
+        BackendKind::Wgpu => wgpu_devices(),
+        #[allow(unreachable_patterns, reason = "a build may have all of them")]
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(any(feature = "ndarray", feature = "tch"))]
@@ -216,7 +227,6 @@ pub const VARIABLE: &str = "RNN_ZOO_BACKEND";
 /// A backend that is unknown or not compiled in, with the feature to rebuild with; a device that
 /// is not there, with those that are.
 pub fn select(backend: Option<&str>, device: Option<&str>) -> Result<DeviceInfo> {
-    let all = devices();
     let set = match (backend, device) {
         (None, None) => std::env::var(VARIABLE).ok().filter(|name| !name.is_empty()),
         _ => None,
@@ -240,11 +250,11 @@ pub fn select(backend: Option<&str>, device: Option<&str>) -> Result<DeviceInfo>
         "cuda" | "gpu" => format!("{name}:0"),
         name => name.to_string(),
     });
-    all.iter()
-        .filter(|d| kind.is_none_or(|kind| d.backend == kind))
+    kind.map_or_else(devices, |kind| by_rank(devices_of(kind)))
+        .into_iter()
         .find(|d| wanted.as_ref().is_none_or(|name| d.name == *name))
-        .cloned()
         .ok_or_else(|| {
+            let all = devices();
             let there = names(all.iter().map(|d| format!("{} {}", d.backend, d.name)));
             if let (Some(kind), None) = (kind, device) {
                 return Error::Backend(format!(

@@ -39,7 +39,7 @@ pub use text::usual_search;
 
 use crate::artifact::{self, Manifest, ModelFolder};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
-use crate::config::{Config, Loss, OutputActivation};
+use crate::config::{Config, DataFormat, Loss, OutputActivation};
 use crate::data::{self, Dataset, Draw, InputSchema, Loader, Noise, TargetSchema};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
@@ -335,7 +335,12 @@ impl Task for Job<'_> {
             }
         };
         let place = Place { epoch: course.standing.epoch, step: course.standing.iteration };
+        let go_on = match config.data.format {
+            DataFormat::Program => format!("train::resume_on of {}", folder.display()),
+            _ => format!("rnn-zoo train --resume {}", folder.display()),
+        };
         let strategy = Arc::new(Strategy::<B> {
+            go_on,
             config: settings.clone(),
             reporter: Mutex::new(Reporter::new(progress, unit, [settings.epochs, train.n_batches()], place)),
             run: folder.clone(),

@@ -50,6 +50,8 @@ pub(super) struct Strategy<B: TrainBackend> {
     /// What tells of it, taken by the loop.
     pub(super) reporter: Mutex<Reporter>,
     pub(super) run: PathBuf,
+    /// How the run goes on if it is stopped.
+    pub(super) go_on: String,
     pub(super) device: B::Device,
     /// Where it stands; burn's loop gives no place to return it.
     pub(super) course: Mutex<Course<B>>,
@@ -265,9 +267,8 @@ impl<B: TrainBackend> Strategy<B> {
                 self.train_epoch(learner, train, (events, store), (&done, interrupter), course, &mut saver)?;
             if let Pass::Stopped = pass {
                 return Err(Error::Training(format!(
-                    "stopped after step {} of epoch {epoch}; to go on: rnn-zoo train --resume {}",
-                    course.standing.iteration,
-                    self.run.display()
+                    "stopped after step {} of epoch {epoch}; to go on: {}",
+                    course.standing.iteration, self.go_on
                 )));
             }
             let train_seconds = saver.seconds()[1];

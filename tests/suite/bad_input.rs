@@ -60,7 +60,7 @@ fn set_refused(w: &Workshop, config: &str, rows: &[(&str, &[&str])]) {
 
 #[test]
 fn files_that_are_not_there_or_not_text() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     w.write("empty", "");
     w.write("latin", b"name = \"caf\xe9\"\n");
     w.write("folder/x", "");
@@ -104,7 +104,7 @@ fn files_that_are_not_there_or_not_text() {
 
 #[test]
 fn texts_and_tags() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     w.write("packed.gz", "The\tDET\n");
     w.write("bad.tsv", "The\tDET\ncat NOUN\n");
     w.write("bad.txt", "TIME:hour When ?\n\nTIME\n");
@@ -133,7 +133,7 @@ fn texts_and_tags() {
 
 #[test]
 fn ts_files() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     const HEAD: &str = "@classLabel true a b c\n@data\n1,2:3,4:a\n";
     let rows: &[(&str, &[&str])] = &[
         ("1,2:3:b\n", &[":4: channel 2 has 1 steps, channel 1 has 2"]),
@@ -173,7 +173,7 @@ fn ts_files() {
 
 #[test]
 fn labels_that_only_the_test_split_has() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let known = w
         .read("tiny.ts")
         .lines()
@@ -190,7 +190,7 @@ fn labels_that_only_the_test_split_has() {
 
 #[test]
 fn configurations() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     for (name, from, to) in [
         ("key.toml", "d_hidden", "d_hiden"),
         ("table.toml", "train = {", "trian = {"),
@@ -226,7 +226,7 @@ fn configurations() {
 
 #[test]
 fn set() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     set_refused(
         &w,
         "tiny.toml",
@@ -253,7 +253,7 @@ fn set() {
 
 #[test]
 fn settings_that_do_not_go_together() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     set_refused(
         &w,
         "tiny.toml",
@@ -310,7 +310,7 @@ fn settings_that_do_not_go_together() {
 
 #[test]
 fn usage() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     none(
         [
             ("nonsense", "'nonsense'"),
@@ -333,7 +333,7 @@ fn usage() {
 
 #[test]
 fn text_that_cannot_be_generated() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let other: &[&str] = &["its mode is not many-to-many", "give a language model"];
     refused(
         &w,
@@ -353,7 +353,7 @@ fn text_that_cannot_be_generated() {
 
 #[test]
 fn backends_and_devices() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let names: Vec<String> =
         rnn_zoo::backend::devices().iter().map(|d| format!("{} {}", d.backend, d.name)).collect();
     refused(
@@ -431,7 +431,7 @@ fn model_folders() {
         ("scores.json", "]", "", &["scores.json:", "damaged"]),
     ];
     none(edits.iter().map(|(file, from, to, says)| {
-        let w = Workshop::new();
+        let w = Workshop::of_files();
         w.edit(&format!("tiny/model/{file}"), from, to);
         if *file == "manifest.json" {
             return fault(&w, "predict tiny 1:1", 1, says);
@@ -441,12 +441,12 @@ fn model_folders() {
         damaged.or(fault(&w, "predict tiny 1:1", 1, says))
     }));
     none(["manifest.json", "config.toml", "schema.json", "scores.json", "record.mpk"].map(|file| {
-        let w = Workshop::new();
+        let w = Workshop::of_files();
         w.remove(&format!("tiny/model/{file}"));
         fault(&w, "info tiny/model", 1, &[file])
     }));
     none(["manifest.json", "config.toml", "schema.json", "scores.json"].map(|file| {
-        let w = Workshop::new();
+        let w = Workshop::of_files();
         w.write(&format!("tiny/model/{file}"), b"{\xff");
         if file != "manifest.json" {
             w.run("seal tiny").ok();
@@ -464,7 +464,7 @@ fn records() {
         ("json", "record.json"),
         ("safetensors", "record.safetensors"),
     ];
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let mut faults = Vec::new();
     for (format, file) in formats {
         w.run(&format!("export tiny --format {format} --out {format}")).ok();
@@ -486,7 +486,7 @@ fn records() {
 
 #[test]
 fn inputs() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     w.write("unknown.txt", "abc\nazb\n");
     let unknown = "character 'z' is not among the 5 of the training data: leave it out";
     refused(
@@ -528,7 +528,7 @@ fn inputs() {
 
 #[test]
 fn tensors() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let x = || f32s("x", &[2, 3, 2], &[0.5; 12]);
     let doubles = ("x", Dtype::F64, vec![1, 1, 2], vec![0; 16]);
     let rows: Vec<(&str, Vec<Part>, &[&str])> = vec![
@@ -607,7 +607,7 @@ fn diverges(w: &Workshop, run: &str, set: &str) -> String {
 
 #[test]
 fn a_loss_that_is_not_finite() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let error = diverges(&w, "new", "--set train.lr=1e30");
     for says in [
         " step ",
@@ -623,7 +623,7 @@ fn a_loss_that_is_not_finite() {
 
 #[test]
 fn a_loss_that_is_not_finite_after_an_epoch() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     // One step an epoch: each loss is some 1e20 times the last.
     let set =
         "--set train.lr=1e10 --set train.batch_size=64 --set train.epochs=9 --set train.checkpoint_steps=1";
@@ -638,7 +638,7 @@ fn a_loss_that_is_not_finite_after_an_epoch() {
 
 #[test]
 fn a_validation_loss_that_is_not_finite() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     // The only step has a good loss, and leaves weights so large that validation has none.
     let set = "--set train.epochs=1 --set train.lr=1e25 --set train.batch_size=64";
     if w.run(&format!("train adding.toml --run new {WILD} {set}")).code == Some(0) {

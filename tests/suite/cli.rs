@@ -1,7 +1,7 @@
 //! The program as its user meets it: each subcommand does what it says, and says it where it says it does.
 
 use crate::support::{assert_close, each_backend};
-use rnn_zoo::backend::{BackendKind, VARIABLE, devices, select};
+use rnn_zoo::backend::{BackendKind, VARIABLE, compiled, devices, select};
 use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
 use rnn_zoo::data::{Dataset, Features, Sample, Schema};
 use rnn_zoo::predict::{self, Array, RawInput};
@@ -67,13 +67,18 @@ train = { epochs = 1 }
 
 /// A folder of its own to run the program in: small data, the configurations above, and of each but
 /// the adding problem a run in a folder of its name. They are trained once.
-pub struct Workshop(TempDir);
+pub struct Workshop {
+    folder: TempDir,
+    /// The backend of calls that name none; None: that of this run of the tests.
+    backend: Option<BackendKind>,
+}
 
 impl Workshop {
     pub fn new() -> Self {
         static TRAINED: OnceLock<Workshop> = OnceLock::new();
         let trained = TRAINED.get_or_init(|| {
-            let new = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+            let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let new = Self { folder, backend: None };
             new.write("tiny.ts", tiny_ts());
             new.write("text.txt", "abcab cabca bcabc\n".repeat(12));
             let rows: String = (0..60).map(|t| format!("day {t},{}.5,{}\n", t * t % 7, t % 3)).collect();
@@ -99,13 +104,19 @@ impl Workshop {
             }
             new
         });
-        let new = Self(tempfile::tempdir().unwrap());
+        let new = Self { folder: tempfile::tempdir().unwrap(), backend: None };
         trained.files().into_iter().for_each(|(name, bytes)| new.write(&name, bytes));
         new
     }
 
+    /// For what is the same whatever the backend, files and options: on the CPU's own where it is compiled in, which
+    /// starts soonest.
+    pub fn of_files() -> Self {
+        Self { backend: compiled().into_iter().find(|&kind| kind == BackendKind::Ndarray), ..Self::new() }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -145,7 +156,7 @@ impl Workshop {
             }
         }
         let mut files = BTreeMap::new();
-        walk(self.0.path(), self.0.path(), &mut files);
+        walk(self.folder.path(), self.folder.path(), &mut files);
         files
     }
 
@@ -155,16 +166,17 @@ impl Workshop {
     }
 
     pub fn run_with(&self, arguments: &str, stdin: impl Into<Vec<u8>>) -> Said {
-        run_in(self.0.path(), arguments, stdin)
+        run_in(self.folder.path(), self.backend, arguments, stdin)
     }
 }
 
-fn run_in(folder: &Path, arguments: &str, stdin: impl Into<Vec<u8>>) -> Said {
+fn run_in(folder: &Path, backend: Option<BackendKind>, arguments: &str, stdin: impl Into<Vec<u8>>) -> Said {
     let mut program = assert_cmd::cargo::cargo_bin_cmd!("rnn-zoo");
     let words: Vec<&str> = arguments.split(' ').filter(|word| !word.is_empty()).collect();
     let variables = words.iter().map_while(|word| word.split_once('='));
     let output = program
         .args(&words[variables.clone().count()..])
+        .envs(backend.map(|backend| (VARIABLE, backend.name())))
         .envs(variables)
         .current_dir(folder)
         .env_remove("RUST_BACKTRACE")
@@ -1021,7 +1033,7 @@ fn the_speaker_configuration_trains() {
     let run = folder.path().join("run");
     let set = "--set model.d_hidden=4 --set train.epochs=1 --set train.batch_size=128";
     let train = format!("train configs/speaker.toml --run {} --format json {set}", run.display());
-    let [run] = run_in(Path::new(env!("CARGO_MANIFEST_DIR")), &train, "").json().try_into().unwrap();
+    let [run] = run_in(Path::new(env!("CARGO_MANIFEST_DIR")), None, &train, "").json().try_into().unwrap();
     let scores = run["scores"].as_array().unwrap();
     assert!(scores.iter().any(|s| s["split"] == "test" && s["n"] == 370), "{run}");
 }

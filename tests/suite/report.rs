@@ -9,7 +9,7 @@ use std::process::Command;
 
 #[test]
 fn lines_inside_an_epoch_tell_step_loss_score_speed_and_time_left() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let said = w.run("train adding.toml --run new --progress-seconds 0");
     said.ok();
     let steps: Vec<&str> = said.err.lines().filter(|line| line.contains("  step ")).collect();
@@ -30,7 +30,7 @@ fn lines_inside_an_epoch_tell_step_loss_score_speed_and_time_left() {
 
 #[test]
 fn objects_tell_what_lines_do() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let said = w.run("train adding.toml --run new --format json --progress-seconds 0");
     let [run] = said.json().try_into().unwrap();
     assert_eq!(run["event"], "run");
@@ -53,7 +53,7 @@ fn objects_tell_what_lines_do() {
 
 #[test]
 fn a_run_leaves_a_card() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let card = w.read("tiny/card.md");
     let scores: Value = serde_json::from_str(&w.read("tiny/model/scores.json")).unwrap();
     for score in scores.as_array().unwrap() {
@@ -113,7 +113,7 @@ fn cells<'a>(table: Node<'a, 'a>) -> Vec<Vec<String>> {
 
 #[test]
 fn a_report_shows_runs_side_by_side() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let page = four_runs(&w);
     let document = parse(&page);
     let tables = all(document.root(), "table");
@@ -161,7 +161,7 @@ fn a_report_shows_runs_side_by_side() {
 
 #[test]
 fn a_report_overwrites_nothing_and_refuses_what_is_no_run() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let refused = |arguments: &str, says: &[&str]| {
         let before = w.files();
         let said = w.run(&format!("report {arguments}"));
@@ -233,7 +233,7 @@ fn browse(browser: &Path, file: &Path, options: &[&str]) -> String {
 
 #[test]
 fn a_browser_lays_a_report_out() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let page = four_runs(&w);
     let document = parse(&page);
     let lines = all(document.root(), "polyline");

@@ -202,3 +202,26 @@ fn an_interrupted_run_says_how_to_go_on() {
     assert!(said.contains("to go on: rnn-zoo train --resume run"), "{said}");
     assert!(!w.path("run/model").exists());
 }
+
+/// A disk that takes no file of more than 16 KiB: weights and figures fit, the optimizer's state does not.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_nothing() {
+    if !promised() {
+        return;
+    }
+    let w = workshop();
+    let program = env!("CARGO_BIN_EXE_rnn-zoo");
+    let train = |run: &str, before: &str| {
+        let line = format!("{before} exec '{program}' train killed.toml --run {run} --backend ndarray");
+        let output = Command::new("sh").args(["-c", &line]).current_dir(w.path("")).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    };
+    assert!(!train("whole", "").contains("no checkpoint"));
+    let said = train("full", "ulimit -f 32; trap '' XFSZ;");
+    assert!(said.contains("no checkpoint: ") && said.contains("optimizer.mpk"), "{said}");
+    assert_eq!(fs::read_dir(w.path("full/checkpoint")).unwrap().count(), 0, "drafts are left");
+    assert!(bits(&w.path("full")) == bits(&w.path("whole")));
+}

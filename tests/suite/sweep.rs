@@ -22,7 +22,7 @@ fn rows(csv: &str) -> Vec<Vec<&str>> {
 
 #[test]
 fn a_sweep_trains_every_combination_and_goes_on_where_it_was_interrupted() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let said = w.run(&format!("sweep adding.toml {GRID} --seeds 2"));
     let told: Vec<Vec<&str>> = said.ok().lines().map(|line| line.split("  ").collect()).collect();
     assert_eq!(told.len(), 5, "{said:?}");
@@ -96,7 +96,7 @@ fn a_sweep_trains_every_combination_and_goes_on_where_it_was_interrupted() {
 
 #[test]
 fn a_grid_that_cannot_be_is_refused_before_anything_is_trained() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let before = w.files();
     for (arguments, says) in [
         ("--grid model.d_hiden=2,3", "`--grid model.d_hiden`: unknown key `d_hiden`"),
@@ -124,7 +124,7 @@ fn a_grid_that_cannot_be_is_refused_before_anything_is_trained() {
 
 #[test]
 fn a_run_that_fails_does_not_end_a_sweep_which_then_fails() {
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     let command = "sweep adding.toml --grid train.lr=1e30,0.01 --set train.optimizer=sgd --set train.clip=0.0 \
                    --set train.epochs=1 --out new --quiet";
     for _ in 0..2 {

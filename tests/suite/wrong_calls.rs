@@ -147,11 +147,11 @@ fn prepare(w: &Workshop) {
 fn workshop() -> Workshop {
     static FILES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     let files = FILES.get_or_init(|| {
-        let w = Workshop::new();
+        let w = Workshop::of_files();
         prepare(&w);
         w.files()
     });
-    let w = Workshop::new();
+    let w = Workshop::of_files();
     files.iter().for_each(|(name, bytes)| w.write(name, bytes));
     w
 }
@@ -1264,7 +1264,7 @@ fn info_list_and_seal() {
 /// Each sub-command has a call that the parser of arguments refuses, and one that it refuses itself.
 #[test]
 fn no_sub_command_is_left_out() {
-    let said = Workshop::new().run("--help");
+    let said = Workshop::of_files().run("--help");
     let lines = said.ok().lines().skip_while(|line| *line != "Commands:").skip(1);
     let commands: Vec<&str> =
         lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()).collect();
