@@ -73,6 +73,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
     let io = |e| Error::io(path, e);
     let mut builder = tempfile::Builder::new();
+    builder.prefix(DRAFT);
     #[cfg(unix)]
     {
         // Readable by others as far as the user's mask lets it, like any file.
@@ -97,7 +98,7 @@ pub fn check_free(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How the name of a folder begins that is not written whole yet.
+/// How the name of a file or folder begins that is not written whole yet.
 pub const DRAFT: &str = ".draft-";
 
 /// Writes a folder of files that was not there before: it appears whole, or not at all.

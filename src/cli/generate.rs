@@ -1,6 +1,7 @@
 use super::{DeviceArgs, Format, ModelArg, print, print_json, write};
 use crate::error::Result;
 use crate::predict::{self, Sampling};
+use crate::train::tell;
 use clap::Args;
 use std::time::Instant;
 
@@ -65,6 +66,6 @@ pub fn run(args: GenerateArgs) -> Result<()> {
         }))?;
     }
     let n = text.chars().count();
-    eprintln!("{n} characters in {seconds:.3} s: {:.0} a second", n as f64 / seconds);
+    tell(format!("{n} characters in {seconds:.3} s: {:.0} a second", n as f64 / seconds));
     Ok(())
 }

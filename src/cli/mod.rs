@@ -16,6 +16,7 @@ mod train;
 
 use crate::backend::{self, DeviceInfo};
 use crate::error::{Error, Result};
+use crate::train::tell;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ impl DeviceArgs {
     /// See [`backend::select`].
     pub fn select(&self) -> Result<DeviceInfo> {
         let device = backend::select(self.backend.as_deref(), self.device.as_deref())?;
-        eprintln!("device: {device}");
+        tell(format!("device: {device}"));
         Ok(device)
     }
 }
@@ -108,7 +109,7 @@ pub fn device_from_args() -> DeviceInfo {
 
 /// Shows an error in one line.
 pub fn show_error(error: &Error) {
-    eprintln!("error: {}", error.to_string().replace('\n', " "));
+    tell(format!("error: {}", error.to_string().replace('\n', " ")));
 }
 
 /// A trained model.

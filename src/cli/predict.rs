@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::model::Search;
 use crate::predict::{self, Answer, Predictor, RawInput, Written};
+use crate::train::tell;
 use clap::Args;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
             |answer: &&Answer| matches!(answer, Answer::Texts(texts) if texts.iter().any(|t| !t.finished));
         match answers.iter().filter(cut).count() {
             0 => {}
-            n => eprintln!("note: {n} text(s) were cut off before their end: raise --steps"),
+            n => tell(format!("note: {n} text(s) were cut off before their end: raise --steps")),
         }
         Ok(answers)
     };

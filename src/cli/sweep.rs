@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::report::differences;
-use crate::train::{MeanScore, Score, is_stopping, mean_scores, resume, train};
+use crate::train::{self, MeanScore, Score, is_stopping, mean_scores, resume};
 use clap::Args;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -106,7 +106,7 @@ pub fn run(args: SweepArgs) -> Result<()> {
                     resume(&draft, &device, progress).map(|run| run.scores)
                 } else {
                     fresh(&draft)
-                        .and_then(|()| train(&config, &device, &draft, progress))
+                        .and_then(|()| train::train(&config, &device, &draft, progress))
                         .map(|run| run.scores)
                 };
                 scores.and_then(|scores| {
@@ -133,7 +133,7 @@ pub fn run(args: SweepArgs) -> Result<()> {
     write_whole(&path, &table_csv(&axes, &combinations))?;
     show(&axes, &combinations, args.format)?;
     if args.format == Format::Text && !args.progress.quiet {
-        eprintln!("table: {}", path.display());
+        train::tell(format!("table: {}", path.display()));
     }
     if failed > 0 {
         return Err(Error::Training(format!(
@@ -324,15 +324,12 @@ fn hash(text: &str) -> u64 {
 fn tell(format: Format, [number, n_runs]: [u64; 2], folder: &Path, state: &str, error: Option<&Error>) {
     let error = error.map(|error| error.to_string().replace('\n', " "));
     match format {
-        Format::Json => eprintln!(
-            "{}",
-            serde_json::json!({
-                "event": "sweep", "number": number, "runs": n_runs, "run": folder, "state": state, "error": error,
-            })
-        ),
+        Format::Json => train::tell(serde_json::json!({
+            "event": "sweep", "number": number, "runs": n_runs, "run": folder, "state": state, "error": error,
+        })),
         Format::Text => {
             let error = error.map(|error| format!(": {error}")).unwrap_or_default();
-            eprintln!("run {number}/{n_runs}: {} {state}{error}", folder.display());
+            train::tell(format!("run {number}/{n_runs}: {} {state}{error}", folder.display()));
         }
     }
 }

@@ -2,7 +2,7 @@ use super::{DeviceArgs, Format, print, print_json};
 use crate::backend::{self, DeviceInfo};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::train::{MeanScore, Progress, Run, Score, free_folder, mean_scores, resume, stop, train};
+use crate::train::{MeanScore, Progress, Run, Score, free_folder, mean_scores, resume, stop, tell, train};
 use clap::Args;
 use std::io::IsTerminal;
 use std::ops::RangeInclusive;
@@ -116,17 +116,30 @@ pub fn run(args: TrainArgs) -> Result<()> {
     if runs.len() > 1 { show_means(&runs, args.format) } else { Ok(()) }
 }
 
-/// Ctrl-C lets the run finish its step and write a checkpoint; a second one ends the program at once.
+/// Ctrl-C, SIGTERM and a terminal that hangs up let the run finish its step and write a checkpoint; a second one ends the
+/// program at once.
 pub(super) fn stop_on_interrupt() -> Result<()> {
     static ASKED: AtomicBool = AtomicBool::new(false);
+    // What whoever started the program had it ignore, as nohup does, stays so.
+    #[cfg(unix)]
+    let ignored = [libc::SIGINT, libc::SIGHUP].map(|signal| {
+        // SAFETY: no handler of ours is there yet.
+        (signal, unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_IGN)
+    });
     ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step; again to stop at once");
         stop(true);
+        tell("stopping after this step; again to stop at once");
     })
-    .map_err(|e| Error::Training(format!("Ctrl-C cannot be listened for: {e}")))
+    .map_err(|e| Error::Training(format!("Ctrl-C cannot be listened for: {e}")))?;
+    #[cfg(unix)]
+    for (signal, _) in ignored.into_iter().filter(|(_, ignored)| *ignored) {
+        // SAFETY: it is ignored again, as it was.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    Ok(())
 }
 
 fn show(run: &Run, format: Format) -> Result<()> {

@@ -182,11 +182,12 @@ pub(super) fn folder(run: &Path) -> PathBuf {
 
 impl<B: TrainBackend> Snapshot<B> {
     /// Writes a checkpoint of `run`, and removes those that are no longer kept.
-    pub fn write(self, run: &Path) -> Result<PathBuf> {
+    pub fn write(self, run: &Path, config: &str) -> Result<PathBuf> {
         let folder = folder(run);
         let path = folder.join(format!("step-{}", self.standing.step));
-        if path.exists() {
-            return Ok(path);
+        // What is there of later steps, or of this one, was passed over as damaged.
+        for (_, damaged) in list(run)?.into_iter().filter(|(step, _)| *step >= self.standing.step) {
+            fs::remove_dir_all(&damaged).map_err(|e| Error::io(&damaged, e))?;
         }
         let mut files = vec![
             ("state.mpk", plain(&self.standing)?),
@@ -205,7 +206,7 @@ impl<B: TrainBackend> Snapshot<B> {
         }
         let manifest = Manifest {
             format: FORMAT,
-            config: config_digest(run)?,
+            config: config.into(),
             files: files.iter().map(|(name, bytes)| (name.to_string(), digest(bytes))).collect(),
         };
         files.push(("manifest.json", crate::artifact::json(&manifest)));
@@ -217,7 +218,8 @@ impl<B: TrainBackend> Snapshot<B> {
     }
 }
 
-fn config_digest(run: &Path) -> Result<String> {
+/// SHA-256 of a run's configuration.
+pub(super) fn config_digest(run: &Path) -> Result<String> {
     Ok(digest(&read_bytes(&run.join("config.toml"), MAX_BYTES)?))
 }
 
@@ -243,10 +245,11 @@ pub(super) fn list(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
 
 /// Removes what a process that was killed while it saved has left.
 pub(super) fn tidy(run: &Path) {
-    let entries = fs::read_dir(folder(run)).into_iter().flatten().flatten();
+    let folders = [run.to_path_buf(), folder(run)];
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(DRAFT)) {
-            fs::remove_dir_all(path).ok();
+            fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).ok();
         }
     }
 }
@@ -307,6 +310,7 @@ fn damaged(checkpoint: &Path, name: &str, message: &dyn std::fmt::Display) -> Er
 /// Checkpoints of which none can be read.
 pub(super) fn latest<B: TrainBackend>(
     run: &Path,
+    config: &str,
     fresh: &Trainee<B>,
     device: &B::Device,
 ) -> Result<(Option<Snapshot<B>>, Vec<String>)> {
@@ -314,13 +318,12 @@ pub(super) fn latest<B: TrainBackend>(
     let all = list(run)?;
     let manifests: Vec<Manifest> =
         all.iter().filter_map(|(_, path)| Some(Files::open(path).ok()?.manifest)).collect();
-    let config = config_digest(run)?;
     if !manifests.is_empty() && manifests.iter().all(|manifest| manifest.config != config) {
         let message = "is not the one that the checkpoints were written with: put it back";
         return Err(Error::file(run.join("config.toml"), message));
     }
     for (_, path) in all.into_iter().rev() {
-        match read(&path, fresh, device) {
+        match read(&path, config, fresh, device) {
             Ok(snapshot) => return Ok((Some(snapshot), faults)),
             Err(error) => faults.push(error.to_string()),
         }
@@ -336,8 +339,16 @@ pub(super) fn latest<B: TrainBackend>(
     }
 }
 
-fn read<B: TrainBackend>(path: &Path, fresh: &Trainee<B>, device: &B::Device) -> Result<Snapshot<B>> {
+fn read<B: TrainBackend>(
+    path: &Path,
+    config: &str,
+    fresh: &Trainee<B>,
+    device: &B::Device,
+) -> Result<Snapshot<B>> {
     let files = Files::open(path)?;
+    if files.manifest.config != config {
+        return Err(damaged(path, "manifest.json", &"it is of another configuration"));
+    }
     let standing = files.standing()?;
     let carried = files
         .read("carried.mpk")?

@@ -28,6 +28,7 @@ pub use criterion::Criterion;
 pub use figures::Confusion;
 pub use learner::{StepLoss, StepMetric, StepOutput, StepReport, StepScore, Trainee, Window};
 pub use optimizer::{AdamRule, Optimizer, OptimizerState};
+pub(crate) use progress::tell;
 pub use progress::{Progress, Unit};
 pub use rouge::{Rouge, rouge};
 pub use sampling::Truths;
@@ -271,7 +272,12 @@ impl Task for Job<'_> {
             prepare_folder(&folder)?;
             write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
         }
+        let config_digest = checkpoint::config_digest(&folder)?;
         let _lock = lock(&folder)?;
+        if resume {
+            // It may have ended while the data was read.
+            unfinished(&folder)?;
+        }
         let n_samples = [&dataset.train, &dataset.valid, &dataset.test].map(Vec::len);
         progress.start(&config.name, n_samples, n_params, &folder, self.device);
 
@@ -279,7 +285,7 @@ impl Task for Job<'_> {
         let mut snapshot = None;
         if resume {
             checkpoint::tidy(&folder);
-            let (found, faults) = checkpoint::latest::<B>(&folder, &fresh, &device)?;
+            let (found, faults) = checkpoint::latest::<B>(&folder, &config_digest, &fresh, &device)?;
             faults.iter().for_each(|fault| progress.note(&format!("{fault}: going back to the one before")));
             snapshot = found;
             progress.note(&match &snapshot {
@@ -344,6 +350,7 @@ impl Task for Job<'_> {
             config: settings.clone(),
             reporter: Mutex::new(Reporter::new(progress, unit, [settings.epochs, train.n_batches()], place)),
             run: folder.clone(),
+            config_digest,
             device: device.clone(),
             course: Mutex::new(course),
             failure: Mutex::new(None),
@@ -370,12 +377,14 @@ impl Task for Job<'_> {
         let mut course = strategy.course.lock().expect("the loop is over");
         let seconds = course.standing.seconds;
         let epochs = std::mem::take(&mut course.standing.epochs);
-        write_whole(&folder.join("metrics.csv"), metrics_csv(&epochs, unit).as_bytes())?;
         let best_epoch = course.standing.best.as_ref().map(|best| best.epoch);
-        figures::draw_losses(&folder, &config.name, &epochs, best_epoch)?;
+        let drawn = write_whole(&folder.join("metrics.csv"), metrics_csv(&epochs, unit).as_bytes())
+            .and_then(|()| figures::draw_losses(&folder, &config.name, &epochs, best_epoch));
+        // That it failed matters more than that this cannot be drawn.
         if let Some(failure) = strategy.failure.lock().expect("the loop is over").take() {
             return Err(failure);
         }
+        drawn?;
         let best = course.standing.best.take().expect("a run without failure finished an epoch");
         let mut model = course.best.take().expect("there is a model of the best epoch");
         let mut valid_tally = best.tally;
@@ -398,10 +407,11 @@ impl Task for Job<'_> {
         let baseline = card::baseline_if_cheap(&config, &dataset.schema, &train_samples, looked_at, split);
         let exported = folder.join("model");
         let model_folder = ModelFolder { manifest, config, schema: dataset.schema, scores: scores.clone() };
-        artifact::save(&exported, &model_folder, &model)?;
         figures::draw_confusion(&folder, &model, &model_folder, [&valid_samples, &dataset.test], &device)?;
         let card = card::Card { model: &model_folder, epochs: &epochs, n_samples, seconds, baseline, unit };
         write_whole(&folder.join("card.md"), card.markdown().as_bytes())?;
+        // Last: a run that has its model is finished.
+        artifact::save(&exported, &model_folder, &model)?;
         Ok(Run { folder, model: exported, epochs, scores, n_params, seconds })
     }
 }

@@ -9,7 +9,8 @@ use burn::train::renderer::{
     MetricsRendererTraining, ProgressType, TrainingProgress,
 };
 use serde_json::{Value, json};
-use std::io::IsTerminal;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -53,8 +54,8 @@ impl Progress {
     /// One line, as text or as an object.
     fn line(self, text: impl FnOnce() -> String, object: impl FnOnce() -> Value) {
         match self {
-            Self::Every { json: true, .. } => eprintln!("{}", object()),
-            _ if self.interval().is_some() => eprintln!("{}", text()),
+            Self::Every { json: true, .. } => tell(object()),
+            _ if self.interval().is_some() => tell(text()),
             _ => {}
         }
     }
@@ -259,6 +260,24 @@ impl Reporter {
         let done = (epoch - 1) as f64 + step as f64 / self.n_batches as f64;
         let since = Some(done - self.before).filter(|&since| since > 0.0)?;
         Some(self.started.elapsed().mul_f64((self.n_epochs as f64 - done).max(0.0) / since))
+    }
+}
+
+/// Says a line on stderr. Where nobody reads it any more, it is lost, and nothing else is.
+pub(crate) fn tell(line: impl Display) {
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
+/// Lets Ctrl-C interrupt the program under burn's text UI too, which has the terminal hand it over as a mere key.
+pub(super) fn keep_interrupts() {
+    #[cfg(unix)]
+    // SAFETY: plain numbers that the system fills in, of a terminal that is ours or an error.
+    unsafe {
+        let mut terminal: libc::termios = std::mem::zeroed();
+        if libc::tcgetattr(libc::STDIN_FILENO, &mut terminal) == 0 && terminal.c_lflag & libc::ISIG == 0 {
+            terminal.c_lflag |= libc::ISIG;
+            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &terminal);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::checkpoint::{self, Insight, Snapshot, Standing};
 use super::clip::clip_by_global_norm;
 use super::learner::{StepOutput, Trainee, Window};
 use super::optimizer::Optimizer;
-use super::progress::{Place, Reporter};
+use super::progress::{Place, Reporter, keep_interrupts};
 use super::sampling::Truths;
 use super::schedule::LearningRate;
 use super::score::Tally;
@@ -35,7 +35,10 @@ use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Training after which a run is saved before it is scored.
+const SCORED_SAFELY: Duration = Duration::from_secs(30);
 
 /// The update rule as burn's learner has it.
 pub(super) type Rule<B> =
@@ -50,6 +53,8 @@ pub(super) struct Strategy<B: TrainBackend> {
     /// What tells of it, taken by the loop.
     pub(super) reporter: Mutex<Reporter>,
     pub(super) run: PathBuf,
+    /// SHA-256 of its configuration.
+    pub(super) config_digest: String,
     /// How the run goes on if it is stopped.
     pub(super) go_on: String,
     pub(super) device: B::Device,
@@ -108,7 +113,7 @@ impl<B: TrainBackend> Saver<B> {
 
     fn save(
         &mut self,
-        run: &Path,
+        (run, config): (&Path, &str),
         learner: &Learner<Components<B>>,
         store: &EventStoreClient,
         course: &mut Course<B>,
@@ -125,7 +130,7 @@ impl<B: TrainBackend> Saver<B> {
             best: course.best.clone(),
             carried: course.carried.clone(),
         };
-        snapshot.write(run)
+        snapshot.write(run, config)
     }
 }
 
@@ -179,6 +184,9 @@ impl<B: TrainBackend> Strategy<B> {
             standing.iteration += 1;
             standing.step += 1;
             standing.lr = learner.lr_current();
+            if reporter.progress().is_text_ui() {
+                keep_interrupts();
+            }
             reporter.step(&report.0, batch_steps, Place { epoch, step: standing.iteration });
             course.average = course.average.take().map(|average| average.step(&learner.model().valid()));
             let item = TrainingItem::new(
@@ -191,7 +199,7 @@ impl<B: TrainBackend> Strategy<B> {
             events.process_train(LearnerEvent::ProcessedItem(item));
             let stopped = self.stop.load(Ordering::Relaxed) || interrupter.should_stop();
             if stopped || saver.is_due(&self.config, course.standing.step) {
-                match saver.save(&self.run, learner, store, course) {
+                match saver.save((&self.run, &self.config_digest), learner, store, course) {
                     Ok(_) => {}
                     // Training goes on from the weights that it has; what was saved before stays.
                     Err(error) if !stopped => reporter.progress().note(&format!("no checkpoint: {error}")),
@@ -242,14 +250,15 @@ impl<B: TrainBackend> Strategy<B> {
             None => "there is no checkpoint before it".to_string(),
             Some((_, path)) => format!("the last checkpoint is {}", path.display()),
         };
-        let clip = if self.config.clip > 0.0 { " or train.clip" } else { ", or set train.clip" };
+        let clip = if self.config.clip > 0.0 { " or train.clip" } else { ", or with train.clip" };
         Error::Training(format!(
-            "the {what} is {value} at step {} of epoch {epoch} with learning rate {lr:.3e}; {last}: lower train.lr{clip}",
+            "the {what} is {value} at step {} of epoch {epoch} with learning rate {lr:.3e}; {last}: train again into \
+             another folder, with a lower train.lr{clip}",
             step + 1
         ))
     }
 
-    /// The loop; `None`: it went to its end.
+    /// The loop, to its end or to an error.
     fn epochs(
         &self,
         learner: &mut Learner<Components<B>>,
@@ -261,6 +270,12 @@ impl<B: TrainBackend> Strategy<B> {
         let n_epochs = self.config.epochs;
         let mut saver = Saver::new(&course.standing);
         while course.standing.epoch <= n_epochs {
+            let epochs = course.standing.since_best;
+            if self.config.patience > 0 && epochs >= self.config.patience {
+                let reporter = self.reporter.lock().expect("only one loop at a time holds it");
+                reporter.progress().note(&format!("no better epoch in {epochs}: stopping early"));
+                break;
+            }
             let epoch = course.standing.epoch;
             let done = Done::new(epoch, n_epochs);
             let pass =
@@ -314,13 +329,16 @@ impl<B: TrainBackend> Strategy<B> {
             (standing.iteration, standing.n_steps, standing.tally) = (0, 0, Tally::default());
             course.carried = None;
             saver.epoch();
-            if self.config.patience > 0 && standing.since_best >= self.config.patience {
-                let epochs = standing.since_best;
-                reporter.progress().note(&format!("no better epoch in {epochs}: stopping early"));
-                break;
-            }
         }
         course.standing.seconds = saver.seconds()[0];
+        // Scoring may take long, and would be all that is lost.
+        if saver.at.elapsed() > SCORED_SAFELY {
+            let saved = saver.save((&self.run, &self.config_digest), learner, store, course);
+            if let Err(error) = saved {
+                let reporter = self.reporter.lock().expect("only one loop at a time holds it");
+                reporter.progress().note(&format!("no checkpoint: {error}"));
+            }
+        }
         Ok(())
     }
 }

@@ -180,6 +180,7 @@ fn a_damaged_checkpoint_is_passed_over() {
 fn an_interrupted_run_says_how_to_go_on() {
     let w = workshop();
     w.edit("killed.toml", "epochs = 4", "epochs = 4000");
+    w.edit("killed.toml", "patience = 3", "patience = 0");
     let child = Command::new(env!("CARGO_BIN_EXE_rnn-zoo"))
         .args(["train", "killed.toml", "--run", "run", "--quiet"])
         .current_dir(w.path(""))
@@ -194,6 +195,8 @@ fn an_interrupted_run_says_how_to_go_on() {
         }
         sleep(Duration::from_millis(100));
     }
+    let said = w.run("train --resume run");
+    assert!(said.code == Some(1) && said.err.contains("by another process"), "{said:?}");
     let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let output = child.wait_with_output().unwrap();
