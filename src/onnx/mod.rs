@@ -6,15 +6,18 @@
 //! | one-to-many | `model.onnx` | one step: what it says is fed back by the program that runs it |
 //! | encoder–decoder | `encoder.onnx`, `decoder.onnx` | the decoder's steps are run by the program |
 //!
+//! With attention the encoder gives what the decoder looks back at, too; with input feeding the decoder takes
+//! and gives what attention gave.
+//!
 //! Beside them stand `config.toml` and `schema.json` of the model, and a `README.md` that lists each
 //! file's inputs and outputs. Models that stream, one-to-one and many-to-many in one direction, take and
 //! give their state.
 //!
 //! The operators are those of opset 18. Layers are ONNX's `RNN`, `LSTM` and `GRU`. These know neither layer
 //! norm in the cell nor zoneout, which in use keeps a share of the old state: there a layer is a `Scan`
-//! whose body is one step. Pooling over lengths is of ordinary operators. Dropout does nothing in use.
-//! Refused are an encoder–decoder with attention or tied weights, which is not written yet, and weights
-//! that exceed protobuf's limit of 2 GiB.
+//! whose body is one step. Pooling over lengths and attention are of ordinary operators. A tied head reads
+//! the embedding's initialiser. Dropout does nothing in use. Refused are weights that exceed protobuf's limit
+//! of 2 GiB.
 //!
 //! From the bottom: [`proto`], the messages; `graph`, which makes them; `stack`, recurrent layers; `model`,
 //! the modes.
@@ -25,7 +28,7 @@ pub mod proto;
 mod stack;
 
 use crate::artifact::{NamedTensor, Precision, fits_half, json};
-use crate::config::{Config, IoMode};
+use crate::config::{AttentionScore, Config, IoMode};
 use crate::data::{InputSchema, Schema, TargetSchema};
 use crate::error::{Error, Result};
 use crate::file::write_folder;
@@ -49,17 +52,12 @@ const MAX_MESSAGE: usize = i32::MAX as usize;
 /// files. Half precision keeps weights in 16 bits, which are cast to 32 as the model is loaded.
 ///
 /// # Errors
-/// If `folder` exists, or the system refuses; an encoder–decoder with attention or tied weights; weights that do not fit in 16 bits where they should, or
+/// If `folder` exists, or the system refuses; weights that do not fit in 16 bits where they should, or
 /// altogether in a protobuf message.
 pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Result<Vec<PathBuf>> {
     let contents = model.folder();
     let mut config = contents.config.model.clone();
     resolve(&mut config, &contents.schema)?;
-    if config.attention.is_some() || (config.mode == IoMode::EncoderDecoder && config.tie_weights) {
-        let message =
-            "an encoder-decoder with attention or tied weights is not written as ONNX: use another format";
-        return Err(Error::Input(message.into()));
-    }
     let weights = model.weights();
     if precision == Precision::Half
         && let Some(weight) = weights.iter().find(|weight| !fits_half(&weight.data))
@@ -135,7 +133,7 @@ fn readme(
     if !config.description.is_empty() {
         text += &format!("{}.\n\n", config.description.trim_end_matches('.'));
     }
-    text += &format!("Opset {OPSET}, IR version {IR_VERSION}; batch and time may be of any size.\n");
+    text += &format!("Opset {OPSET}, IR version {IR_VERSION}; axes that have a name may be of any size.\n");
     for (file, graph) in graphs {
         text += &format!("\n## `{file}`\n\n| | name | type | shape | what |\n|---|---|---|---|---|\n");
         let ports = graph.input.iter().map(|port| ("input", port));
@@ -174,6 +172,17 @@ fn readme(
                 "\nThe decoder starts from the encoder's state and token {start}. It then reads the token whose `y` \
                  was largest, and its own state, until that token is {END}, the end.\n"
             );
+            if let Some(score) = config.model.attention {
+                let keys = if score == AttentionScore::Additive { ", `keys`" } else { "" };
+                text += &format!(
+                    "\nAt every step it looks back at what was read: it takes the encoder's `memory`{keys} and \
+                     `lengths`, and `attention` says where it looked. Past a source's length that is 0.\n"
+                );
+            }
+            if config.model.input_feeding {
+                text += "\nIt goes one token at a time: `a0` is zeros at first, then the `a_n` that the step \
+                         before gave.\n";
+            }
         }
         _ => {}
     }

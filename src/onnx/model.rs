@@ -5,7 +5,7 @@ use super::graph::{Axis, Graph, Value, int, to};
 use super::proto::{DataType, GraphProto};
 use super::stack::{self, Lengths, Run, State};
 use crate::artifact::Precision;
-use crate::config::{Feedback, IoMode, ModelConfig, OutputActivation, Pooling};
+use crate::config::{AttentionScore, Feedback, IoMode, ModelConfig, OutputActivation, Pooling};
 use crate::kernel::Cell;
 use crate::model::stack_config;
 use crate::predict::Array;
@@ -13,8 +13,16 @@ use crate::recurrent::RecurrentStackConfig;
 
 const BATCH: Axis = Axis::Named("batch");
 const TIME: Axis = Axis::Named("time");
+/// What is time to the encoder.
+const SOURCE: Axis = Axis::Named("source");
 /// The weight that a head may share.
 const EMBEDDING: &str = "input.embedding.weight";
+/// That of a decoder's head, but for its last row.
+const TARGETS: &str = "target_embedding.weight";
+/// The weight whose columns are what attention gives, F.
+const COMBINE: &str = "attention.combine.weight";
+/// Of additive attention, once a sequence: no step has to compute them again.
+const KEYS: &str = "what the decoder's hidden state is held against";
 
 /// The graphs of a model, and the files that they are for. The configuration's sizes are known.
 pub fn graphs(
@@ -102,12 +110,13 @@ fn one_step(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     state_out(graph, &stack, &run.state, "after this step");
 }
 
-/// Reads, and gives the state that the decoder starts from.
+/// Reads, and gives the state that the decoder starts from; with attention, what it looks back at.
 fn encoder(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     let stack = stack_config(config, 0, config.bidirectional);
     let input = input_layer(graph, config, weights, TIME);
     let lengths = lengths(graph);
-    let mut state = stack::run(graph, weights, "encoder", &stack, &input, Some(&lengths), None).state;
+    let Run { output, mut state, .. } =
+        stack::run(graph, weights, "encoder", &stack, &input, Some(&lengths), None);
     if config.bidirectional {
         let d = config.d_hidden as i64;
         let mut bridge = |part: &Value, name: &str| {
@@ -124,20 +133,116 @@ fn encoder(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
         };
     }
     state_out(graph, &stack, &state, "that the decoder starts from");
+    if let Some(score) = config.attention {
+        let shape = shape(Some(TIME), stack.d_output());
+        graph.output(&output, "memory", DataType::Float, &shape, "what the decoder looks back at");
+        if score == AttentionScore::Additive {
+            let keys = linear(graph, weights, "attention.memory", &output);
+            graph.output(&keys, "keys", DataType::Float, &key_shape(config, TIME), KEYS);
+        }
+    }
+}
+
+fn key_shape(config: &ModelConfig, time: Axis) -> Vec<Axis> {
+    shape(Some(time), config.d_hidden)
 }
 
 /// Reads the token before, and writes the next.
 fn decoder(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     let stack = stack_config(config, 0, false);
+    // With input feeding a step reads what the one before gave.
+    let time = if config.input_feeding { Axis::Of(1) } else { TIME };
     let what = "the tokens before those that are written; at first the one that starts a sequence";
-    let tokens = graph.input("x", DataType::Int64, &[BATCH, TIME], what);
+    let tokens = graph.input("x", DataType::Int64, &[BATCH, time], what);
     let state = state_in(graph, &stack, "the encoder's, or of the step before");
-    let input = embed(graph, weights, "target_embedding.weight", &tokens);
-    let run = stack::run(graph, weights, "decoder", &stack, &input, None, Some(&state));
-    let output = linear(graph, weights, "head", &run.output);
-    let shape = shape(Some(TIME), config.d_output.unwrap_or(0));
-    graph.output(&output, "y", DataType::Float, &shape, "of each target token, before any softmax");
-    state_out(graph, &stack, &run.state, "after the last step");
+    let mut input = embed(graph, weights, TARGETS, &tokens);
+    // [B, 1, F]
+    let fed = config.input_feeding.then(|| shape(Some(time), weights.get(COMBINE).shape[1]));
+    if let Some(shape) = &fed {
+        let what = "what attention gave, `a_n` of the step before; at first zeros";
+        let last = graph.input("a0", DataType::Float, shape, what);
+        input = graph.concat(&[input, last], 2);
+    }
+    let Run { output: hidden, state, .. } =
+        stack::run(graph, weights, "decoder", &stack, &input, None, Some(&state));
+    let (features, shares) = match config.attention {
+        Some(score) => {
+            let (features, shares) = attend(graph, config, weights, score, &hidden);
+            (features, Some(shares))
+        }
+        None => (hidden, None),
+    };
+    let d = config.d_output.unwrap_or(0);
+    let output = match config.tie_weights {
+        true => {
+            // All rows but that of the token that starts a sequence.
+            let rows = graph.weight(TARGETS, &weights.get(TARGETS));
+            let [first, end] = [0, d as i64].map(|row| graph.ints(&[row]));
+            let rows = graph.op("Slice", &[&rows, &first, &end], []);
+            tied(graph, weights, &rows, &features)
+        }
+        false => linear(graph, weights, "head", &features),
+    };
+    let what = "of each target token, before any softmax";
+    graph.output(&output, "y", DataType::Float, &shape(Some(time), d), what);
+    state_out(graph, &stack, &state, "after the last step");
+    if let Some(shape) = &fed {
+        graph.output(&features, "a_n", DataType::Float, shape, "what attention gave");
+    }
+    if let Some(shares) = &shares {
+        let what = "the weight of each step of the source: where attention looked";
+        graph.output(shares, "attention", DataType::Float, &[BATCH, time, SOURCE], what);
+    }
+}
+
+/// What attention gives of the decoder's hidden states, `[B, T, F]`, and the weights of the source's steps.
+fn attend(
+    graph: &mut Graph,
+    config: &ModelConfig,
+    weights: &Weights,
+    score: AttentionScore,
+    hidden: &str,
+) -> (Value, Value) {
+    let d_memory = stack_config(config, 0, config.bidirectional).d_output();
+    let shape = shape(Some(SOURCE), d_memory);
+    let memory = graph.input("memory", DataType::Float, &shape, "the encoder's; `source` is its `time`");
+    // h · m of each pair of steps, [B, T, S]
+    let product = |graph: &mut Graph, query: &str| {
+        let columns = graph.transpose(&memory, &[0, 2, 1]);
+        graph.op("MatMul", &[query, &columns], [])
+    };
+    let scores = match score {
+        AttentionScore::Dot => product(graph, hidden),
+        // h · (W m) is (h W) · m, which takes no product of the whole source.
+        AttentionScore::General => {
+            let name = "attention.memory.weight";
+            let weight = graph.weight(name, &weights.get(name));
+            let weight = graph.transpose(&weight, &[1, 0]);
+            let query = graph.op("MatMul", &[hidden, &weight], []);
+            product(graph, &query)
+        }
+        AttentionScore::Additive => {
+            let keys = graph.input("keys", DataType::Float, &key_shape(config, SOURCE), KEYS);
+            let keys = graph.unsqueeze(&keys, 1);
+            let query = linear(graph, weights, "attention.query", hidden);
+            let query = graph.unsqueeze(&query, 2);
+            let sum = graph.op("Add", &[&query, &keys], []);
+            let sum = graph.op("Tanh", &[&sum], []);
+            let scores = linear(graph, weights, "attention.score", &sum);
+            graph.squeeze(&scores, 3)
+        }
+    };
+    let what = "valid steps of each sequence that was read, 1 to source";
+    let lengths = graph.input("lengths", DataType::Int64, &[BATCH], what);
+    let valid = stack::valid(graph, &lengths, &memory);
+    let valid = graph.unsqueeze(&valid, 1);
+    let least = graph.scalar(f32::MIN);
+    let scores = graph.op("Where", &[&valid, &scores, &least], []);
+    let shares = graph.op("Softmax", &[&scores], [int("axis", 2)]);
+    let context = graph.op("MatMul", &[&shares, &memory], []);
+    let both = graph.concat(&[context, hidden.into()], 2);
+    let features = linear(graph, weights, "attention.combine", &both);
+    (graph.op("Tanh", &[&features], []), shares)
 }
 
 /// What the stack reads: `[B, T, D]`.
@@ -256,6 +361,13 @@ fn linear(graph: &mut Graph, weights: &Weights, name: &str, input: &str) -> Valu
     add_bias(graph, weights, &bias, product)
 }
 
+/// `x Eᵀ + b`, of an embedding's rows.
+fn tied(graph: &mut Graph, weights: &Weights, rows: &str, input: &str) -> Value {
+    let weight = graph.transpose(rows, &[1, 0]);
+    let product = graph.op("MatMul", &[input, &weight], []);
+    add_bias(graph, weights, "tied_bias", product)
+}
+
 /// With the bias of that name, where there is one.
 fn add_bias(graph: &mut Graph, weights: &Weights, name: &str, value: Value) -> Value {
     match weights.find(name) {
@@ -278,9 +390,7 @@ fn head(
 ) -> Value {
     let output = if config.tie_weights {
         let embedding = graph.weight(EMBEDDING, &weights.get(EMBEDDING));
-        let weight = graph.transpose(&embedding, &[1, 0]);
-        let product = graph.op("MatMul", &[features, &weight], []);
-        add_bias(graph, weights, "tied_bias", product)
+        tied(graph, weights, &embedding, features)
     } else if config.d_output.is_some() {
         linear(graph, weights, "head", features)
     } else {

@@ -24,15 +24,20 @@ impl Lengths {
         Self { steps, sequence_lens }
     }
 
-    /// bool `[B, T]`, true at the valid steps of `steps`, `[B, T, ..]`.
+    /// See [`valid`].
     pub fn valid(&self, graph: &mut Graph, steps: &str) -> Value {
-        let n_steps = graph.size(steps, 1);
-        let n_steps = graph.squeeze(&n_steps, 0);
-        let [zero, one] = [0, 1].map(|value| graph.int(value));
-        let time = graph.op("Range", &[&zero, &n_steps, &one], []);
-        let ends = graph.unsqueeze(&self.steps, 1);
-        graph.op("Less", &[&time, &ends], [])
+        valid(graph, &self.steps, steps)
     }
+}
+
+/// bool `[B, T]`, true at the valid steps of `steps`, `[B, T, ..]`; `lengths` is int64 `[B]`.
+pub fn valid(graph: &mut Graph, lengths: &str, steps: &str) -> Value {
+    let n_steps = graph.size(steps, 1);
+    let n_steps = graph.squeeze(&n_steps, 0);
+    let [zero, one] = [0, 1].map(|value| graph.int(value));
+    let time = graph.op("Range", &[&zero, &n_steps, &one], []);
+    let ends = graph.unsqueeze(lengths, 1);
+    graph.op("Less", &[&time, &ends], [])
 }
 
 /// A state, `[L·K, B, H]` each.

@@ -1,6 +1,6 @@
 //! Which tensor of a `state_dict` is which weight of a model.
 
-use crate::config::{CellKind, GruReset, IoMode, Merge, ModelConfig, Pooling, TaskConfig};
+use crate::config::{AttentionScore, CellKind, GruReset, IoMode, Merge, ModelConfig, Pooling, TaskConfig};
 use crate::error::{Error, Result};
 use crate::model::cell;
 
@@ -86,12 +86,6 @@ pub fn check(config: &ModelConfig) -> Result<()> {
     if config.cell == CellKind::Gru && config.reset == Some(GruReset::Before) {
         return refuse("reset", "GRU that resets before its product; reset = \"after\" is theirs");
     }
-    if config.attention.is_some() {
-        return refuse("attention", "attention");
-    }
-    if config.mode == IoMode::EncoderDecoder && config.tie_weights {
-        return refuse("tie_weights", "head that is the target embedding");
-    }
     Ok(())
 }
 
@@ -110,6 +104,17 @@ pub fn d_stack(config: &ModelConfig) -> usize {
 pub fn d_input(config: &ModelConfig) -> Option<usize> {
     let spelling = config.characters.as_ref().map_or(0, |c| 2 * c.d_hidden);
     config.d_embedding.or(config.d_input).map(|d| d + spelling)
+}
+
+/// Features that an encoder–decoder's head reads: those of the decoder's state, or what attention gives.
+pub fn d_features(config: &ModelConfig) -> usize {
+    let as_embedding = config.attention.is_some() && config.tie_weights;
+    d_input(config).filter(|_| as_embedding).unwrap_or(config.d_hidden)
+}
+
+/// Features that a decoder reads beside the target embedding's.
+pub fn d_fed(config: &ModelConfig) -> usize {
+    if config.input_feeding { d_features(config) } else { 0 }
 }
 
 /// The modules that a model of `config` is in PyTorch. Sizes may be open.
@@ -183,8 +188,20 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
             let part = embedding("target_embedding", "target_embedding", shape);
             parts.push(part.named(target).not(source).not(&["char"]));
             let decoder = Stack { zoo: "decoder", torch: "decoder", directions: 1, d_between: d, ..stack };
+            let reads = columns.map_or(Size::Reads, |d| is(d + d_fed(config)));
             parts.push(decoder.part(0..config.n_layers, reads).named(&["dec"]).not(&["enc", "char"]));
-            parts.push(head("head", "head", [output, is(d)], config.bias));
+            if let Some(score) = config.attention {
+                parts.extend(decoder_attention(config, score));
+            }
+            let mut part = head("head", "head", [output, is(d_features(config))], config.bias);
+            if config.tie_weights {
+                // Its weight is the target embedding's: all rows but the last.
+                part.slots.remove(0);
+                part.slots.iter_mut().for_each(|bias| bias.zoo = "tied_bias".into());
+            }
+            if !part.slots.is_empty() {
+                parts.push(part);
+            }
         }
         IoMode::MultiTask => {
             for (k, task) in config.tasks.iter().enumerate() {
@@ -234,6 +251,36 @@ fn attention_of(zoo: &str, torch: &str, d: usize) -> [Part; 2] {
     [("hidden", d, true), ("score", 1, false)].map(|(name, rows, bias)| {
         linear(&at(zoo, name), &at(torch, name), [is(rows), is(d)], bias).named(&["att", name])
     })
+}
+
+/// A decoder's attention, its modules named as those of OpenNMT's `GlobalAttention`.
+fn decoder_attention(config: &ModelConfig, score: AttentionScore) -> Vec<Part> {
+    let (memory, hidden) = (d_stack(config), config.d_hidden);
+    let part = |zoo: &str, torch: &str, [rows, columns]: [usize; 2], bias: bool| {
+        let shape = [Size::Is(rows), Size::Is(columns)];
+        linear(&format!("attention.{zoo}"), &format!("attention.{torch}"), shape, bias).named(&["att"])
+    };
+    let mut parts = match score {
+        AttentionScore::Dot => Vec::new(),
+        AttentionScore::General => {
+            // There it multiplies the decoder's state, here the encoder's outputs: it is transposed twice.
+            let mut part = part("memory", "linear_in", [memory, hidden], false);
+            part.slots[0].transposed = false;
+            vec![part.named(&["in"])]
+        }
+        AttentionScore::Additive => vec![
+            part("memory", "linear_context", [hidden, memory], false)
+                .named(&["context", "memory", "key", "enc"])
+                .not(&["query"]),
+            part("query", "linear_query", [hidden, hidden], config.bias)
+                .named(&["query"])
+                .not(&["context", "memory", "key", "enc"]),
+            part("score", "v", [1, hidden], false).named(&["score", "energy", "v"]),
+        ],
+    };
+    let out = part("combine", "linear_out", [d_features(config), memory + hidden], false);
+    parts.push(out.named(&["out", "concat", "combine"]).not(&["in", "context", "query"]));
+    parts
 }
 
 fn embedding(zoo: &str, torch: &str, shape: [Size; 2]) -> Part {

@@ -380,6 +380,7 @@ mod tests {
         let tokens = "vocabulary = 9\nd_embedding = 5\nd_output = 2\n";
         let tied = "vocabulary = 9\nd_embedding = 4\nd_output = 9\ntie_weights = true\n";
         let both = "bidirectional = true\n";
+        let fed = "input_feeding = true\n";
         let to_one = plain.replace("many-to-many", "many-to-one");
         let writes = plain.replace("many-to-many", "encoder-decoder");
         let tasks = "[[tasks]]\nname = 'a'\nmode = 'many-to-one'\npooling = 'attention'\nd_output = 3\n\
@@ -396,6 +397,11 @@ mod tests {
             format!("{}{sized}", plain.replace("many-to-many", "one-to-many")),
             format!("{writes}{tokens}{both}").replace("gru", "lstm"),
             format!("{writes}{tokens}"),
+            format!("{writes}{tokens}attention = 'dot'\ntie_weights = true\nbias = false\n"),
+            format!("{writes}{tokens}{both}attention = 'general'\n{fed}"),
+            format!("{writes}{tokens}attention = 'additive'\nbias = false\n"),
+            format!("{writes}{tokens}{both}{fed}attention = 'additive'\ntie_weights = true\nn_layers = 2\n"),
+            format!("{writes}{tokens}tie_weights = true\n").replace("d_embedding = 5", "d_embedding = 4"),
             format!("{}{both}d_input = 3\n{tasks}", plain.replace("many-to-many", "multi-task")),
         ];
         let read = |text: &String| toml::from_str(text).unwrap_or_else(|e| panic!("{text}\n{e}"));
@@ -584,6 +590,38 @@ mod tests {
             .to_string()
         };
         assert_eq!(said(&config, state_dict(&config, rename), &[]), "");
+    }
+
+    #[test]
+    fn attention_goes_by_its_names_where_shapes_are_the_same() {
+        // One direction without biases: the query's weight and the memory's are 4 by 4 both.
+        let config = configs().remove(12);
+        let rename = |name: &str| {
+            match name {
+                "attention.linear_context" => "decoder.attn.key_layer",
+                "attention.linear_query" => "decoder.attn.query_layer",
+                "attention.v" => "decoder.attn.energy_layer",
+                "attention.linear_out" => "decoder.concat",
+                other => other,
+            }
+            .to_string()
+        };
+        assert_eq!(said(&config, state_dict(&config, rename), &[]), "");
+        let nameless = |name: &str| rename(name).replace("key_layer", "a").replace("query_layer", "b");
+        let file = state_dict(&config, nameless);
+        let message = said(&config, file.clone(), &[]);
+        assert_says(&message, &["attention.memory may be decoder.attn.a or decoder.attn.b"]);
+        let map = [("decoder.attn.a", "attention.memory")];
+        assert_eq!(said(&config, file, &map), "");
+    }
+
+    #[test]
+    fn a_head_that_is_the_target_embedding_is_not_there_twice() {
+        let config = configs().remove(14);
+        let mut file = state_dict(&config, |name| name.into());
+        assert!(file.contains_key("head.bias") && !file.contains_key("head.weight"));
+        file.insert("head.weight".into(), matrix(2, 4));
+        assert_says(&said(&config, file, &[]), &["left over: head.weight [2, 4]"]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The Python file that builds a model of `torch.nn` modules, loads its weights and runs it.
 
-use super::layout::{d_input, d_stack, layered};
+use super::layout::{d_features, d_fed, d_input, d_stack, layered};
 use crate::config::{
-    CellKind, Config, Feedback, HiddenActivation, IoMode, Merge, ModelConfig, OutputActivation, Pooling,
+    AttentionScore, CellKind, Config, Feedback, HiddenActivation, IoMode, Merge, ModelConfig,
+    OutputActivation, Pooling,
 };
 use crate::model::END;
 
@@ -76,7 +77,7 @@ pub fn source(config: &Config) -> String {
     }
     let pools = |kinds: &[Pooling]| poolings.iter().any(|pooling| kinds.contains(pooling));
     for (wanted, helper) in [
-        (pools(&[Pooling::Max, Pooling::Attention]), PADDING),
+        (pools(&[Pooling::Max, Pooling::Attention]) || model.attention.is_some(), PADDING),
         (pools(&[Pooling::Mean]), MEAN),
         (pools(&[Pooling::Max]), MAX),
         (pools(&[Pooling::Attention]), ATTENTION),
@@ -86,6 +87,7 @@ pub fn source(config: &Config) -> String {
             helpers.push(helper.into());
         }
     }
+    helpers.extend(model.attention.map(|score| writer.attention(score)));
     helpers.push(writer.module());
     helpers.push(writer.main());
     for helper in helpers {
@@ -216,6 +218,64 @@ def run_layers(layers, x, lengths=None, state=None):
         self.config.d_output.unwrap_or(d_stack(self.config))
     }
 
+    /// The class that looks back at what the encoder gave.
+    fn attention(&self, score: AttentionScore) -> String {
+        let c = self.config;
+        let (d_memory, h, d) = (d_stack(c), c.d_hidden, d_features(c));
+        let (what, mut modules, scores) = match score {
+            AttentionScore::Dot => ("h · m", Vec::new(), "hidden @ memory.transpose(1, 2)"),
+            AttentionScore::General => (
+                "linear_in(h) · m",
+                vec![format!("linear_in = nn.Linear({h}, {d_memory}, bias=False)")],
+                "self.linear_in(hidden) @ memory.transpose(1, 2)",
+            ),
+            AttentionScore::Additive => (
+                "v(tanh(linear_query(h) + linear_context(m)))",
+                vec![
+                    format!("linear_context = nn.Linear({d_memory}, {h}, bias=False)"),
+                    format!("linear_query = {}", self.linear(h, h)),
+                    format!("v = nn.Linear({h}, 1, bias=False)"),
+                ],
+                "self.v(torch.tanh(self.linear_query(hidden).unsqueeze(2) + keys.unsqueeze(1))).squeeze(3)",
+            ),
+        };
+        modules.push(format!("linear_out = nn.Linear({}, {d}, bias=False)", d_memory + h));
+        let modules: String = modules.iter().map(|module| format!("        self.{module}\n")).collect();
+        let (keys, taken) = match score {
+            AttentionScore::Additive => (
+                r#"
+    def keys(self, memory):
+        """What the decoder's states are held against, once for all steps: [B, S, H]."""
+        return self.linear_context(memory)
+"#,
+                "memory, keys",
+            ),
+            _ => ("", "memory"),
+        };
+        format!(
+            r#"
+class Attention(nn.Module):
+    """What the decoder's state h finds in the encoder's outputs m: tanh(linear_out([c; h])), where c is the sum of the m,
+    each weighed by the softmax of its score,
+
+        {what}
+
+    The modules' names are those of OpenNMT's GlobalAttention."""
+
+    def __init__(self):
+        super().__init__()
+{modules}{keys}
+    def forward(self, hidden, {taken}, ended):
+        """[B, T, {d}], and where it looked, [B, T, S]; ended is true past each length, [B, 1, S]."""
+        scores = {scores}
+        if ended is not None:
+            scores = scores.masked_fill(ended, float("-inf"))
+        weights = scores.softmax(-1)
+        return torch.tanh(self.linear_out(torch.cat([weights @ memory, hidden], -1))), weights
+"#
+        )
+    }
+
     /// The class: its modules, and how input goes through them.
     fn module(&self) -> String {
         let c = self.config;
@@ -264,8 +324,23 @@ def run_layers(layers, x, lengths=None, state=None):
                     "self.target_embedding = nn.Embedding({}, {d_reads})  # the last row starts a sequence",
                     self.d_output() + 1
                 ));
-                init.push(format!("self.decoder = {}", self.rnn(d_reads, c.n_layers, false)));
-                init.push(format!("self.head = {}", self.linear(h, self.d_output())));
+                init.push(format!("self.decoder = {}", self.rnn(d_reads + d_fed(c), c.n_layers, false)));
+                if c.attention.is_some() {
+                    init.push("self.attention = Attention()".into());
+                }
+                match (c.tie_weights, c.bias) {
+                    (false, _) => {
+                        init.push(format!("self.head = {}", self.linear(d_features(c), self.d_output())));
+                    }
+                    (true, true) => {
+                        init.push(
+                            "# The head's weight is the target embedding's, all rows but the last.".into(),
+                        );
+                        let bias = format!("nn.Parameter(torch.zeros({}))", self.d_output());
+                        init.push(format!("self.head = nn.ParameterDict({{\"bias\": {bias}}})"));
+                    }
+                    (true, false) => {}
+                }
             }
             IoMode::MultiTask => {
                 let by_attention = |k: &usize| c.tasks[*k].pooling == Some(Pooling::Attention);
@@ -351,18 +426,45 @@ def run_layers(layers, x, lengths=None, state=None):
                 say("return torch.cat(outputs, 1), state");
             }
             IoMode::EncoderDecoder => {
-                say(&format!("_, read = {run}(self.encoder, x, lengths)"));
+                let memory = if c.attention.is_some() { "memory" } else { "_" };
+                say(&format!("{memory}, read = {run}(self.encoder, x, lengths)"));
                 say(match (c.bidirectional, self.lstm) {
                     (false, _) => "state = read",
                     (true, false) => "state = bridge(self.bridge, read)",
                     (true, true) => "state = bridge(self.bridge, read[0]), bridge(self.cell_bridge, read[1])",
                 });
+                if let Some(score) = c.attention {
+                    if merges && !layered(c) {
+                        say("memory = merge(memory)");
+                    }
+                    if score == AttentionScore::Additive {
+                        say("keys = self.attention.keys(memory)");
+                    }
+                    say("ended = None if lengths is None else padding(memory, lengths).transpose(1, 2)");
+                }
+                if c.input_feeding {
+                    say(&format!("found = memory.new_zeros(len(x), 1, {})", d_features(c)));
+                }
                 say(&format!("token = torch.full((len(x), 1), {}, device=x.device)", self.d_output()));
                 say("written = torch.zeros(len(x), dtype=torch.int64, device=x.device)  # 0: goes on");
                 say("outputs = []");
                 say("while len(outputs) < n_steps and (written == 0).any():");
-                say("    output, state = self.decoder(self.target_embedding(token), state)");
-                say(&format!("    outputs.append({})", self.written("output")));
+                let embedded = "self.target_embedding(token)";
+                say(&match c.input_feeding {
+                    true => {
+                        format!("    output, state = self.decoder(torch.cat([{embedded}, found], -1), state)")
+                    }
+                    false => format!("    output, state = self.decoder({embedded}, state)"),
+                });
+                let features = match c.attention {
+                    None => "output",
+                    Some(score) => {
+                        let keys = if score == AttentionScore::Additive { ", keys" } else { "" };
+                        say(&format!("    found, _ = self.attention(output, memory{keys}, ended)"));
+                        "found"
+                    }
+                };
+                say(&format!("    outputs.append({})", self.written(features)));
                 say("    token = outputs[-1].argmax(-1)");
                 say(&format!("    written[(written == 0) & (token[:, 0] == {END})] = len(outputs)"));
                 say("written[written == 0] = len(outputs)");
@@ -414,6 +516,10 @@ def run_layers(layers, x, lengths=None, state=None):
     /// The head, where there is one, and its non-linearity.
     fn written(&self, features: &str) -> String {
         let c = self.config;
+        if c.mode == IoMode::EncoderDecoder && c.tie_weights {
+            let bias = if c.bias { ", self.head[\"bias\"]" } else { "" };
+            return format!("nn.functional.linear({features}, self.target_embedding.weight[:-1]{bias})");
+        }
         let headed = c.d_output.map_or(features.into(), |_| format!("self.head({features})"));
         // An encoder-decoder's and a task's head have none.
         match c.output_activation {

@@ -33,15 +33,18 @@ def run(session, values):
 
 
 def encoder_decoder(sessions, given, n_steps, d_output):
-    state = run(sessions["encoder"], given)
+    step = read = run(sessions["encoder"], given)
     token = np.full((len(given["x"]), 1), d_output, np.int64)
+    fed = [port.shape[2] for port in sessions["decoder"].get_inputs() if port.name == "a0"]
+    found = np.zeros((len(token), 1, *fed), np.float32)
     steps = []
     for _ in range(n_steps):
-        values = {"x": token, "h0": state["h_n"], "c0": state.get("c_n")}
-        state = run(sessions["decoder"], values)
-        steps.append(state["y"])
-        token = state["y"].argmax(2)
-    return {"y": np.concatenate(steps, 1)}
+        state = {"h0": step["h_n"], "c0": step.get("c_n"), "a0": found}
+        step = run(sessions["decoder"], read | state | {"x": token, "lengths": given["lengths"]})
+        steps.append(step)
+        token, found = step["y"].argmax(2), step.get("a_n")
+    said = [name for name in ("y", "attention") if name in step]
+    return {name: np.concatenate([step[name] for step in steps], 1) for name in said}
 
 
 def one_to_many(session, given, n_steps, d_output):

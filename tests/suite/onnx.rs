@@ -9,8 +9,8 @@ use prost::Message;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat};
 use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend};
 use rnn_zoo::config::{
-    CellKind, CharactersConfig, Config, Feedback, GruReset, HiddenActivation, IoMode, Loss, Merge,
-    ModelConfig, OutputActivation, Pooling, TaskConfig,
+    AttentionScore, CellKind, CharactersConfig, Config, Feedback, GruReset, HiddenActivation, IoMode, Loss,
+    Merge, ModelConfig, OutputActivation, Pooling, TaskConfig,
 };
 use rnn_zoo::data::{Input, InputSchema, Schema, TargetSchema, TaskSchema, Words};
 use rnn_zoo::kernel::RecurrentBackend;
@@ -139,7 +139,13 @@ fn variety() -> Vec<(String, ModelConfig)> {
         characters: Some(CharactersConfig { vocabulary: Some(7), d_embedding: 3, d_hidden: 2 }),
         ..tokens(base(IoMode::EncoderDecoder, CellKind::Gru))
     };
-    all.push(("EncoderDecoder-spelled".into(), spelled));
+    all.push(("EncoderDecoder-spelled".into(), spelled.clone()));
+    let general =
+        ModelConfig { attention: Some(AttentionScore::General), input_feeding: true, ..spelled.clone() };
+    all.push(("EncoderDecoder-spelled-tied".into(), ModelConfig { tie_weights: true, ..general.clone() }));
+    let zoneout = ModelConfig { zoneout: 0.3, characters: None, ..general };
+    all.push(("EncoderDecoder-zoneout".into(), zoneout));
+    all.extend(writers());
     let tied = ModelConfig {
         vocabulary: Some(6),
         d_embedding: Some(5),
@@ -339,7 +345,16 @@ impl Case {
             let cell = (config.cell == CellKind::Lstm).then(|| part("in.c0", seed + 4));
             RecurrentState { hidden, cell }
         });
+        let source = input.clone();
         let said = model.predict(input, Some(lengths), start, Some(5));
+        if let Model::EncoderDecoder(model) = model
+            && config.attention.is_some()
+        {
+            // Where it looked, as it says when it is given what it wrote.
+            let written: Tensor<B, 2, Int> = said.output.clone().argmax(2).squeeze_dim(2);
+            let given = model.run(source, Some(lengths), model.given(written));
+            self.tensor("out.attention", given.attention.unwrap());
+        }
         match config.mode {
             IoMode::ManyToOne => self.tensor("out.y", said.output.squeeze_dim::<2>(1)),
             _ => self.tensor("out.y", said.output),
@@ -426,10 +441,35 @@ fn check(config: &ModelConfig, graphs: &[GraphProto], precision: Precision, n_pa
             format!("{x} last:Float[batch,1,{o}]{start}"),
             format!("y:Float[batch,1,{o}] next:Float[batch,1,{o}]{end}"),
         )],
-        IoMode::EncoderDecoder => vec![
-            (format!("{x}{spelled}{lengths}"), end.trim_start().into()),
-            (format!("x:Int64[batch,time]{start}"), format!("y:Float[batch,time,{o}]{end}")),
-        ],
+        IoMode::EncoderDecoder => {
+            let h = config.d_hidden;
+            let m = h * if config.bidirectional && config.merge == Merge::Concat { 2 } else { 1 };
+            let time = if config.input_feeding { "1" } else { "time" };
+            let read = |time: &str| match config.attention {
+                None => String::new(),
+                Some(AttentionScore::Additive) => {
+                    format!(" memory:Float[batch,{time},{m}] keys:Float[batch,{time},{h}]")
+                }
+                Some(_) => format!(" memory:Float[batch,{time},{m}]"),
+            };
+            let d_spelling = config.characters.as_ref().map_or(0, |c| 2 * c.d_hidden);
+            let f = if config.tie_weights { config.d_embedding.unwrap() + d_spelling } else { h };
+            let fed = |name: &str| match config.input_feeding {
+                true => format!(" {name}:Float[batch,1,{f}]"),
+                false => String::new(),
+            };
+            let (lengths_again, looked) = match config.attention {
+                Some(_) => (lengths, format!(" attention:Float[batch,{time},source]")),
+                None => ("", String::new()),
+            };
+            vec![
+                (format!("{x}{spelled}{lengths}"), format!("{}{}", end.trim_start(), read("time"))),
+                (
+                    format!("x:Int64[batch,{time}]{start}{}{}{lengths_again}", fed("a0"), read("source")),
+                    format!("y:Float[batch,{time},{o}]{end}{}{looked}", fed("a_n")),
+                ),
+            ]
+        }
         IoMode::MultiTask => {
             let output = |task: &TaskConfig| {
                 let time = if task.mode == IoMode::ManyToMany { "time," } else { "" };
@@ -518,9 +558,13 @@ fn onnx_models_say_the_same_in_onnxruntime() {
         device.run(Make(&model, config));
         export(&device, &model, &out.join(&name), Precision::Full);
     }
-    for name in
-        ["ManyToMany-lstm-norm-zoneout-true", "MultiTask-gru-spelled", "EncoderDecoder-lstm-both", "tied"]
-    {
+    for name in [
+        "ManyToMany-lstm-norm-zoneout-true",
+        "MultiTask-gru-spelled",
+        "EncoderDecoder-lstm-both",
+        "tied",
+        "Writer-Lstm-Additive-true-true-true",
+    ] {
         let to = out.join(format!("{name}-half"));
         export(&device, &place.path().join(name), &to, Precision::Half);
     }

@@ -7,7 +7,8 @@ use burn::tensor::{DType, Int, Tensor, TensorData, bf16, f16};
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, named_tensors};
 use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend};
 use rnn_zoo::config::{
-    CellKind, CharactersConfig, Config, Feedback, IoMode, Merge, ModelConfig, OutputActivation, Pooling,
+    AttentionScore, CellKind, CharactersConfig, Config, Feedback, IoMode, Merge, ModelConfig,
+    OutputActivation, Pooling,
 };
 use rnn_zoo::data::{Input, InputSchema, Schema, TargetSchema, Words};
 use rnn_zoo::model::Model;
@@ -175,7 +176,7 @@ fn models_of_pytorch_answer_as_there_and_go_back_bit_for_bit() {
     let bytes = fixture("pytorch.safetensors");
     let scratch = tempfile::tempdir().unwrap();
     let models = models(&bytes);
-    assert!(models.len() >= 9);
+    assert!(models.len() >= 11);
     for device in each_backend() {
         for (name, config) in &models {
             let path = |kind: &str| scratch.path().join(format!("{name}-{kind}-{}", device.backend));
@@ -322,14 +323,29 @@ fn drawn() -> Vec<(Config, Schema)> {
     for model in [writes(CellKind::Gru), both_ways, one_to_many] {
         all.push((config(model), Schema::tokens(numbers(9), numbers(4))));
     }
-    let input = InputSchema::Words { vocabulary: numbers(9), characters: numbers(7), lowercase: false };
-    all.push((config(spelled), Schema { input, target: TargetSchema::Tokens { labels: numbers(4) } }));
+    for (_, model) in writers() {
+        all.push((config(model), Schema::tokens(numbers(9), numbers(4))));
+    }
+    let spelled_and_tied = ModelConfig {
+        attention: Some(AttentionScore::General),
+        input_feeding: true,
+        tie_weights: true,
+        characters: spelled.characters.clone(),
+        ..writes(CellKind::Gru)
+    };
+    for model in [spelled, spelled_and_tied] {
+        let input = InputSchema::Words { vocabulary: numbers(9), characters: numbers(7), lowercase: false };
+        all.push((config(model), Schema { input, target: TargetSchema::Tokens { labels: numbers(4) } }));
+    }
     all
 }
 
+/// Batches: the steps of each sequence, of 6.
+const BATCHES: [&[i64]; 3] = [&[6, 1, 4], &[6], &[2, 5, 3, 1]];
+
 /// Something to read.
-fn input_for(config: &ModelConfig) -> Arrays {
-    let (batch, n_steps) = (3, if config.mode == IoMode::OneToMany { 1 } else { 6 });
+fn input_for(config: &ModelConfig, lengths: &[i64]) -> Arrays {
+    let (batch, n_steps) = (lengths.len(), if config.mode == IoMode::OneToMany { 1 } else { 6 });
     let mut input = Arrays::new();
     let cyclic = |n: usize, below: usize| (0..n).map(move |k| (k * k % below) as i64);
     let x = match config.vocabulary {
@@ -343,7 +359,7 @@ fn input_for(config: &ModelConfig) -> Arrays {
         input.insert("character_lengths".into(), i64_array(&[batch, n_steps], cyclic(n, 4).map(|n| n + 1)));
     }
     if config.mode != IoMode::OneToMany {
-        input.insert("lengths".into(), i64_array(&[batch], [6, 1, 4]));
+        input.insert("lengths".into(), i64_array(&[batch], lengths.iter().copied()));
     }
     if config.mode != IoMode::EncoderDecoder {
         let states = [config.n_layers * (1 + usize::from(config.bidirectional)), batch, config.d_hidden];
@@ -385,7 +401,7 @@ fn exported(scratch: &Path, device: &DeviceInfo) -> Vec<(PathBuf, PathBuf, Array
     for (k, (config, schema)) in drawn().into_iter().enumerate() {
         let folder = scratch.join(format!("drawn-{k}"));
         device.run(Draw { config: &config, schema, out: &folder });
-        all.push((folder, input_for(&config.model)));
+        all.push((folder, input_for(&config.model, BATCHES[k % BATCHES.len()])));
     }
     let shipped = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap();
     for folder in shipped.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
@@ -396,7 +412,7 @@ fn exported(scratch: &Path, device: &DeviceInfo) -> Vec<(PathBuf, PathBuf, Array
             assert!(error.unwrap_err().to_string().contains("no counterpart"));
             continue;
         }
-        all.push((folder, input_for(config)));
+        all.push((folder, input_for(config, BATCHES[0])));
     }
     let out = |k: usize| scratch.join(format!("pytorch-{k}"));
     let each = all.into_iter().enumerate().map(|(k, (folder, input))| {
@@ -411,7 +427,7 @@ fn exported_models_answer_in_pytorch_and_come_back_bit_for_bit() {
     let scratch = tempfile::tempdir().unwrap();
     let device = &each_backend()[0];
     let all = exported(scratch.path(), device);
-    assert!(all.len() > 20, "{}", all.len());
+    assert!(all.len() > 70, "{}", all.len());
     let python = std::env::var_os("RNN_ZOO_PYTHON");
     if let Some(python) = &python {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pytorch_run.py");

@@ -6,6 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use rnn_zoo::artifact::named_tensors;
 use rnn_zoo::backend::{DeviceInfo, Task, TrainBackend, VARIABLE, devices, select};
+use rnn_zoo::config::{AttentionScore, CellKind, IoMode, Merge, ModelConfig};
 use rnn_zoo::model::Model;
 
 /// The device that [`VARIABLE`] names, or [`all_backends`].
@@ -88,6 +89,44 @@ pub fn noise(n: usize, seed: u64) -> Vec<f32> {
             (x >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         })
         .collect()
+}
+
+/// Encoder–decoders with each attention and without, of two cells, one direction and two, with and without input
+/// feeding and tied weights.
+pub fn writers() -> Vec<(String, ModelConfig)> {
+    use AttentionScore::{Additive, Dot, General};
+    let mut all = Vec::new();
+    for cell in [CellKind::Lstm, CellKind::Gru] {
+        for attention in [None, Some(Dot), Some(General), Some(Additive)] {
+            for k in 0..8 {
+                let [bidirectional, input_feeding, tie_weights] = [1, 2, 4].map(|bit| k & bit != 0);
+                if attention.is_none() && input_feeding {
+                    continue;
+                }
+                // Dot holds the decoder's state against as many features of the encoder's.
+                let sum = bidirectional && attention == Some(Dot);
+                let config = ModelConfig {
+                    vocabulary: Some(9),
+                    // A head that is the embedding reads as many features: the decoder's 5, or what attention gives.
+                    d_embedding: Some(if attention.is_none() { 5 } else { 3 }),
+                    d_output: Some(4),
+                    n_layers: if tie_weights { 1 } else { 2 },
+                    bias: cell == CellKind::Lstm,
+                    bidirectional,
+                    merge: if sum { Merge::Sum } else { Merge::Concat },
+                    attention,
+                    input_feeding,
+                    tie_weights,
+                    max_steps: Some(5),
+                    ..ModelConfig::new(IoMode::EncoderDecoder, cell, 5)
+                };
+                let score = attention.map_or("None".into(), |score| format!("{score:?}"));
+                let name = format!("Writer-{cell:?}-{score}-{bidirectional}-{input_feeding}-{tie_weights}");
+                all.push((name, config));
+            }
+        }
+    }
+    all
 }
 
 /// Every parameter's name, and its gradient if it has one.

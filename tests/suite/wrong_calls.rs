@@ -1008,13 +1008,6 @@ const EXPORT: &[Row] = &[
         &["tiny.ts: ", "name another folder"],
     ),
     ("half of PyTorch", "export tiny --format pytorch --half --out new", 1, &["leave out --half"]),
-    ("attention as ONNX", "export pairs --format onnx --out new", 1, &["attention", "use another format"]),
-    (
-        "attention as PyTorch",
-        "export pairs --format pytorch --out new",
-        1,
-        &["`model.attention`", "no counterpart"],
-    ),
     ("no such backend", "export tiny --format mpk --out new --backend cuda", 1, &["unknown backend `cuda`"]),
 ];
 
