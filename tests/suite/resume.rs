@@ -181,7 +181,16 @@ fn an_interrupted_run_says_how_to_go_on() {
     let w = workshop();
     w.edit("killed.toml", "epochs = 4", "epochs = 4000");
     w.edit("killed.toml", "patience = 3", "patience = 0");
-    let child = Command::new(env!("CARGO_BIN_EXE_rnn-zoo"))
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rnn-zoo"));
+    // Whoever runs the tests may have them ignore Ctrl-C, and what a program was told to ignore it does.
+    // SAFETY: the call may be made between fork and exec.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(&mut program, || {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    let child = program
         .args(["train", "killed.toml", "--run", "run", "--quiet"])
         .current_dir(w.path(""))
         .stdout(Stdio::null())
