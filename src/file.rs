@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -121,6 +121,18 @@ pub fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
         Error::io(folder, e)
     })?;
     sync_folder(parent)
+}
+
+/// Keeps other processes out of a run or a sweep, a folder with a `config.toml`, while the file is open; `busy` is what
+/// they are told.
+pub fn lock(folder: &Path, busy: &str) -> Result<File> {
+    let path = folder.join("config.toml");
+    let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::file(folder, busy)),
+        // Some file systems have no locks.
+        _ => Ok(file),
+    }
 }
 
 /// Puts a folder's entries on disk.

@@ -88,33 +88,28 @@ pub struct NamedTensor {
 
 /// The weights of a model, in their order.
 pub fn named_tensors<B: Backend>(model: &Model<B>) -> Vec<NamedTensor> {
-    struct Collect {
-        path: Place,
-        tensors: Vec<NamedTensor>,
-    }
-    impl<B: Backend> ModuleVisitor<B> for Collect {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.enter(name);
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.exit();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            self.tensors.push(NamedTensor { name: self.path.name(), data: param.val().into_data() });
-        }
-    }
-    let mut collect = Collect { path: Place::default(), tensors: Vec::new() };
-    model.visit(&mut collect);
-    collect.tensors
+    let mut tensors = Vec::new();
+    each_weight(model, &mut |name, _, data| tensors.push(NamedTensor { name, data: data() }));
+    tensors
 }
 
-/// The names and shapes of a model's weights, in their order; weights that are not there yet stay so.
-pub(crate) fn shapes<B: Backend>(model: &Model<B>) -> Vec<(String, Vec<usize>)> {
-    struct Collect {
+/// The names and shapes of a module's weights, in their order; weights that are not there yet stay so.
+pub(crate) fn shapes<B: Backend>(module: &impl Module<B>) -> Vec<(String, Vec<usize>)> {
+    let mut shapes = Vec::new();
+    each_weight(module, &mut |name, shape, _| shapes.push((name, shape)));
+    shapes
+}
+
+/// Takes a weight's name, its shape and what reads its values.
+type Weight<'a> = dyn FnMut(String, Vec<usize>, &dyn Fn() -> TensorData) + 'a;
+
+/// Visits the weights of a module.
+fn each_weight<B: Backend>(module: &impl Module<B>, weight: &mut Weight) {
+    struct Each<'a, 'b> {
         path: Place,
-        shapes: Vec<(String, Vec<usize>)>,
+        weight: &'a mut Weight<'b>,
     }
-    impl<B: Backend> ModuleVisitor<B> for Collect {
+    impl<B: Backend> ModuleVisitor<B> for Each<'_, '_> {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.path.enter(name);
         }
@@ -122,12 +117,11 @@ pub(crate) fn shapes<B: Backend>(model: &Model<B>) -> Vec<(String, Vec<usize>)> 
             self.path.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            self.shapes.push((self.path.name(), param.lazy_shape().to_vec()));
+            let values = || param.val().into_data();
+            (self.weight)(self.path.name(), param.lazy_shape().to_vec(), &values);
         }
     }
-    let mut collect = Collect { path: Place::default(), shapes: Vec::new() };
-    model.visit(&mut collect);
-    collect.shapes
+    module.visit(&mut Each { path: Place::default(), weight });
 }
 
 /// Where a visit stands. The first part is the model's kind, which the configuration knows.

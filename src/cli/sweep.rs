@@ -3,13 +3,13 @@ use super::{DeviceArgs, Format, print, print_json, table};
 use crate::artifact;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::file::write_whole;
+use crate::file::{lock, write_whole};
 use crate::report::differences;
 use crate::train::{self, MeanScore, Score, is_stopping, mean_scores, resume};
 use clap::Args;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// Runs of the largest sweep.
@@ -273,14 +273,7 @@ fn open_folder(out: &Path, base: &Config) -> Result<File> {
         fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
         write_whole(&path, base.to_toml().as_bytes())?;
     }
-    let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::file(out, "is being worked in by another sweep: wait for it, or name another folder"))
-        }
-        // Some file systems have no locks.
-        _ => Ok(file),
-    }
+    lock(out, "is being worked in by another sweep: wait for it, or name another folder")
 }
 
 /// Makes room for a run: what an interrupted one has left is removed.

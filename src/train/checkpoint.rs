@@ -15,7 +15,7 @@ use super::Epoch;
 use super::learner::Trainee;
 use super::score::Tally;
 use super::strategy::Components;
-use crate::artifact::{digest, tensors_are_sound};
+use crate::artifact::{digest, shapes, tensors_are_sound};
 use crate::backend::TrainBackend;
 use crate::error::{Error, Result};
 use crate::file::{DRAFT, read_bytes, write_folder};
@@ -67,7 +67,7 @@ pub(super) struct Standing {
     pub best: Option<Epoch>,
     /// Epochs since that one.
     pub since_best: usize,
-    /// SHA-256 of what is known of the data.
+    /// SHA-256 of the data.
     pub data: String,
     /// Steps that the average has taken.
     pub average_steps: u32,
@@ -372,17 +372,6 @@ fn read<B: TrainBackend>(
     }
     /// `fresh` with a record's weights, if they are of its shapes.
     fn filled<B: Backend, M: Module<B>>(fresh: M, record: M::Record) -> Result<M, String> {
-        let shapes = |module: &M| -> Vec<Vec<usize>> {
-            struct Shapes(Vec<Vec<usize>>);
-            impl<B: Backend> burn::module::ModuleVisitor<B> for Shapes {
-                fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<B, D>>) {
-                    self.0.push(param.dims().to_vec());
-                }
-            }
-            let mut shapes = Shapes(Vec::new());
-            module.visit(&mut shapes);
-            shapes.0
-        };
         let wanted = shapes(&fresh);
         let module = fresh.load_record(record);
         if shapes(&module) == wanted { Ok(module) } else { Err("its weights are of other shapes".into()) }

@@ -43,7 +43,7 @@ use crate::backend::{DeviceInfo, Task, TrainBackend};
 use crate::config::{Config, DataFormat, Loss, OutputActivation};
 use crate::data::{self, Dataset, Draw, InputSchema, Loader, Noise, TargetSchema};
 use crate::error::{Error, Result};
-use crate::file::write_whole;
+use crate::file::{lock, write_whole};
 use crate::model::{self, Model};
 use burn::lr_scheduler::LrScheduler;
 use burn::module::{AutodiffModule, Module};
@@ -53,7 +53,7 @@ use burn::train::{Learner, SupervisedTraining, TrainingStrategy};
 use checkpoint::{Snapshot, Standing};
 use progress::{Place, Reporter};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -273,7 +273,7 @@ impl Task for Job<'_> {
             write_whole(&folder.join("config.toml"), config.to_toml().as_bytes())?;
         }
         let config_digest = checkpoint::config_digest(&folder)?;
-        let _lock = lock(&folder)?;
+        let _lock = lock(&folder, "is being trained by another process: wait for it, or stop it")?;
         if resume {
             // It may have ended while the data was read.
             unfinished(&folder)?;
@@ -438,19 +438,6 @@ fn prepare_folder(folder: &Path) -> Result<()> {
         return Err(Error::file(folder, "is not empty, and a run overwrites nothing: name another folder"));
     }
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
-}
-
-/// Keeps other processes out of a run while the file is open.
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("config.toml");
-    let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::file(folder, "is being trained by another process: wait for it, or stop it"))
-        }
-        // Some file systems have no locks.
-        _ => Ok(file),
-    }
 }
 
 /// A row an epoch; what differs between runs of the same seed, the times, is last.

@@ -331,8 +331,9 @@ impl<B: TrainBackend> Strategy<B> {
             saver.epoch();
         }
         course.standing.seconds = saver.seconds()[0];
-        // Scoring may take long, and would be all that is lost.
-        if saver.at.elapsed() > SCORED_SAFELY {
+        // Scoring may take long, and would be all that is lost. After the last step's own checkpoint it is not needed, and
+        // would have to remove that one first.
+        if saver.at.elapsed() > SCORED_SAFELY && saver.step < course.standing.step {
             let saved = saver.save((&self.run, &self.config_digest), learner, store, course);
             if let Err(error) = saved {
                 let reporter = self.reporter.lock().expect("only one loop at a time holds it");
