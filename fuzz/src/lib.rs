@@ -3,7 +3,7 @@
 use rnn_zoo::artifact::{self, Manifest, Precision, RecordFormat, load_record};
 use rnn_zoo::backend::{self, Task, TrainBackend};
 use rnn_zoo::config::{CellKind, Config, DataConfig, IoMode, ModelConfig};
-use rnn_zoo::data::{self, InputSchema, audio};
+use rnn_zoo::data::{self, Grid, InputSchema, audio};
 use rnn_zoo::model::Model;
 use rnn_zoo::predict::RawInput;
 use std::fs;
@@ -65,6 +65,11 @@ pub fn wav(bytes: &[u8]) {
     let config: DataConfig = toml::from_str("format = \"wav\"\nsample_rate = 8000").expect("a table");
     let schema = InputSchema::Features { channels: 40, scales: Vec::new(), names: Vec::new() };
     let _ = audio::read_clip(&file(bytes, ".wav"), &config, &schema);
+}
+
+/// Reads a picture.
+pub fn picture(bytes: &[u8]) {
+    let _ = Grid { side: 28 }.read(&file(bytes, ".png"));
 }
 
 /// Reads the tensors of `predict --input`.

@@ -21,6 +21,10 @@ pub(crate) fn input(input: &InputSchema) -> String {
         InputSchema::Words { vocabulary, characters, .. } => {
             format!("words of {}, spelled with {} characters", vocabulary.len(), characters.len())
         }
+        InputSchema::Attributes { attributes } => {
+            let names: Vec<&str> = attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+            format!("{} attributes: {}", names.len(), names.join(", "))
+        }
     }
 }
 
@@ -29,6 +33,7 @@ pub(crate) fn output(target: &TargetSchema) -> String {
     match target {
         TargetSchema::Class { labels } => format!("one class of {}: {}", labels.len(), labels.join(", ")),
         TargetSchema::Text(text) => format!("text as sub-words of {}", text.pieces.len()),
+        TargetSchema::Drawing(grid) => format!("strokes over a grid of {0} x {0} cells", grid.side),
         TargetSchema::Tokens { labels } => format!("a class of {} a step", labels.len()),
         TargetSchema::Features { channels, .. } => format!("{channels} values"),
         TargetSchema::Tasks { tasks } => {

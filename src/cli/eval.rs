@@ -1,10 +1,11 @@
 use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json, table};
 use crate::artifact::ModelFolder;
-use crate::config::DataConfig;
-use crate::data::{self, Sample};
+use crate::config::{DataConfig, DataFormat};
+use crate::data::{self, Sample, SampleInput, TargetSchema, series};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::predict;
+use crate::plot::{Forecast, forecast_svg};
+use crate::predict::{self, Answer, Predictor};
 use crate::train::{self, Baseline, Confusion, Score};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,12 @@ pub struct EvalArgs {
     /// Draw which class was taken for which: an SVG file, not there yet
     #[arg(long, value_name = "FILE.svg")]
     confusion: Option<PathBuf>,
-    /// Score what takes no network on the same samples too: the most frequent class, n-grams, the last reading; reads
-    /// the training data
+    /// Draw the forecasts of a model of a csv file beside what came, over the last steps of the split: an SVG file, not
+    /// there yet
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Score what takes no network on the same samples too: the most frequent class, n-grams, the last reading, the nearest
+    /// drawing; reads the training data
     #[arg(long)]
     baseline: bool,
     /// Print this score alone, as in "slots f1"
@@ -36,6 +41,7 @@ pub struct EvalArgs {
 
 pub fn run(args: EvalArgs) -> Result<()> {
     args.confusion.as_deref().map_or(Ok(()), check_new)?;
+    args.plot.as_deref().map_or(Ok(()), check_new)?;
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     let folder = model.folder();
     let (config, seed) = (&folder.config, folder.manifest.seed);
@@ -54,6 +60,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
     if let Some(path) = &args.confusion {
         let confusion = model.confusion(&samples, split)?;
         write_whole(path, Confusion::svg(&[confusion]).as_bytes())?;
+    }
+    if let Some(path) = &args.plot {
+        write_whole(path, plot(&*model, &samples, split)?.as_bytes())?;
     }
     let rows = |scores: &[Score]| -> Vec<Vec<String>> {
         let row = |s: &Score| {
@@ -83,6 +92,58 @@ pub fn run(args: EvalArgs) -> Result<()> {
     Ok(())
 }
 
+/// Steps of a plot at most.
+const PLOT_STEPS: usize = 336;
+
+/// What a model of a csv file says, of several rows ahead the farthest, beside what came.
+fn plot(model: &dyn Predictor, samples: &[Sample], split: &str) -> Result<String> {
+    let folder = model.folder();
+    let config = &folder.config.data;
+    let (DataFormat::Csv, TargetSchema::Features { names, channels, .. }) =
+        (config.format, &folder.schema.target)
+    else {
+        return Err(Error::Input("--plot draws forecasts: only a model of `csv` data makes some".into()));
+    };
+    // Samples follow each other in time: the last ones are enough.
+    let (mut inputs, mut truths, mut n_steps): (Vec<SampleInput>, Vec<_>, usize) = Default::default();
+    for sample in samples.iter().rev() {
+        if n_steps >= PLOT_STEPS {
+            break;
+        }
+        let truth = series::truth(sample, config, &folder.schema)?;
+        n_steps += truth.steps();
+        inputs.push(sample.input.clone());
+        truths.push(truth);
+    }
+    inputs.reverse();
+    truths.reverse();
+    let answers = model.predict(&inputs, None)?;
+    let said = answers.iter().filter_map(|answer| match answer {
+        Answer::Values(values) => Some(values),
+        _ => None,
+    });
+    let truth: Vec<f32> = truths.iter().flat_map(|values| values.data.iter().copied()).collect();
+    let said = said.flat_map(|values| values.data.iter().copied());
+    // Where the truth is not known, nor is what the forecast started from.
+    let said: Vec<f32> =
+        said.zip(&truth).map(|(said, truth)| if truth.is_nan() { f32::NAN } else { said }).collect();
+    let n_ahead = config.rows_ahead();
+    let n_columns = channels / n_ahead;
+    let skipped = n_steps.saturating_sub(PLOT_STEPS);
+    let column = |rows: &[f32], k: usize| -> Vec<f32> {
+        rows.chunks(*channels).skip(skipped).map(|row| row[(n_ahead - 1) * n_columns + k]).collect()
+    };
+    let columns: Vec<[Vec<f32>; 2]> = (0..n_columns).map(|k| [column(&truth, k), column(&said, k)]).collect();
+    let forecasts: Vec<Forecast> =
+        names.iter().zip(&columns).map(|(name, [truth, said])| Forecast { name, truth, said }).collect();
+    let all: usize = samples.iter().map(series::steps).sum();
+    let first = all - (n_steps - skipped) + 1;
+    let horizon = config.horizon.unwrap_or(1);
+    let rows = if horizon == 1 { "row" } else { "rows" };
+    let title = format!("{}: {split}, {horizon} {rows} ahead", folder.manifest.name);
+    Ok(forecast_svg(&title, &format!("forecast {horizon} {rows} before"), first, &forecasts))
+}
+
 /// What `--data` names: the file to read, where it is not a part of the training file, and which split that is.
 fn split_of<'a>(data: Option<&'a Path>, config: &DataConfig) -> (Option<&'a Path>, &'static str) {
     let is = |file: &Option<PathBuf>| match (
@@ -107,7 +168,9 @@ fn split_of<'a>(data: Option<&'a Path>, config: &DataConfig) -> (Option<&'a Path
 /// The trivial answer to `samples`, learned from what the model was trained on.
 fn baseline_of(folder: &ModelFolder, samples: &[Sample], split: &str) -> Result<Baseline> {
     let config = &folder.config;
-    let mut dataset = data::load(&config.data, config.model.mode, folder.manifest.seed)?;
+    // A drawing's moved copies are no drawings of their own.
+    let plain = DataConfig { copies: None, ..config.data.clone() };
+    let mut dataset = data::load(&plain, config.model.mode, folder.manifest.seed)?;
     if config.model.characters.is_none() {
         dataset.drop_spellings();
     }

@@ -1,22 +1,30 @@
-use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json};
+use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json, show_error};
 use crate::config::{DataFormat, IoMode};
 use crate::data::sub_words::SubWordReader;
-use crate::data::{self, InputSchema, SampleInput, Vocabulary, audio, pairs, series, ts, words::WordReader};
+use crate::data::{
+    self, InputSchema, SampleInput, Stroke, TargetSchema, Vocabulary, attributes, audio, pairs, series,
+    strokes::FRAME, ts, words::WordReader,
+};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::model::Search;
-use crate::predict::{self, Answer, Predictor, RawInput, Written};
+use crate::plot::{Panel, drawings_svg};
+use crate::predict::{self, Answer, Drawn, Predictor, RawInput, Written};
 use crate::train::tell;
 use clap::Args;
-use std::io::BufRead;
+use std::io::{BufRead, ErrorKind};
 use std::path::{Path, PathBuf};
+
+/// Drawings in one figure: more cannot be looked at.
+const MOST_PANELS: usize = 100;
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     #[command(flatten)]
     model: ModelArg,
-    /// A file of the model's own kind (of texts: one a line), a folder of such files, or one sequence as it would stand in
-    /// one; of a model of sound a .wav file, a folder of them or a .tar.gz; `-`: one a line from stdin
+    /// A file of the model's own kind (of texts and attributes: one a line), a folder of such files, or one sequence as it
+    /// would stand in one; of a model of sound a .wav file, a folder of them or a .tar.gz; of a model that draws a .png
+    /// file too; `-`: one a line from stdin
     #[arg(
         allow_hyphen_values = true,
         required_unless_present = "input",
@@ -30,21 +38,27 @@ pub struct PredictArgs {
     /// Where y, h_n and c_n go; an existing file is not overwritten
     #[arg(long, requires = "input", value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Of `-`: tell a line that is wrong or lacks a value on stderr, with its number, and go on with the next one
+    #[arg(long, conflicts_with = "input")]
+    follow: bool,
     /// Steps that a one-to-many or encoder-decoder model writes at most [default: as configured]
     #[arg(long)]
     steps: Option<usize>,
-    /// Hypotheses that the search for a text holds; 1: the most probable token at each step [default: 5]
+    /// Hypotheses that the search for a text or a drawing holds; 1: the most probable token at each step [default: 5]
     #[arg(long, value_name = "WIDTH", conflicts_with = "input")]
     beam: Option<usize>,
-    /// Texts given of each input
+    /// Texts or drawings given of each input
     #[arg(long, value_name = "N", conflicts_with = "input")]
     n_best: Option<usize>,
-    /// How much longer texts are favoured by the search (Wu et al. 2016) [default: 1]
+    /// How much longer texts and drawings are favoured by the search (Wu et al. 2016) [default: 1]
     #[arg(long, value_name = "ALPHA", conflicts_with = "input", allow_negative_numbers = true)]
     length_penalty: Option<f64>,
     /// Draw which of the input's tokens were looked at for each token of the text: an SVG file, not there yet
     #[arg(long, value_name = "FILE.svg", conflicts_with = "input")]
     attention: Option<PathBuf>,
+    /// Draw the strokes that a model makes of pictures over them, of each the best: an SVG file, not there yet
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "input")]
+    svg: Option<PathBuf>,
     /// How answers are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -54,6 +68,7 @@ pub struct PredictArgs {
 
 pub fn run(args: PredictArgs) -> Result<()> {
     args.attention.as_deref().map_or(Ok(()), check_new)?;
+    args.svg.as_deref().map_or(Ok(()), check_new)?;
     let model = predict::load(&args.model.model, &args.device.select()?)?;
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
         check_new(output)?;
@@ -69,17 +84,24 @@ pub fn run(args: PredictArgs) -> Result<()> {
     };
     let asked = Asked { model: &*model, sub_words: &sub_words };
     let search = args.search();
+    let draws = matches!(model.folder().schema.target, TargetSchema::Drawing(_));
     let ask = |inputs: &[SampleInput]| match &search {
+        Some(search) if draws => {
+            Ok(model.draw(inputs, search, args.steps)?.into_iter().map(Answer::Drawings).collect())
+        }
         Some(search) => Ok(model.write(inputs, search, args.steps)?.into_iter().map(Answer::Texts).collect()),
         None => model.predict(inputs, args.steps),
     };
     let ask = |inputs: &[SampleInput]| {
         let answers: Vec<Answer> = ask(inputs)?;
-        let cut =
-            |answer: &&Answer| matches!(answer, Answer::Texts(texts) if texts.iter().any(|t| !t.finished));
+        let cut = |answer: &&Answer| match answer {
+            Answer::Texts(texts) => texts.iter().any(|text| !text.finished),
+            Answer::Drawings(drawings) => drawings.iter().any(|drawing| !drawing.finished),
+            _ => false,
+        };
         match answers.iter().filter(cut).count() {
             0 => {}
-            n => tell(format!("note: {n} text(s) were cut off before their end: raise --steps")),
+            n => tell(format!("note: {n} answer(s) were cut off before their end: raise --steps")),
         }
         Ok(answers)
     };
@@ -88,23 +110,43 @@ pub fn run(args: PredictArgs) -> Result<()> {
     if args.attention.is_some() && (text == "-" || Path::new(&text).is_dir()) {
         return Err(Error::Input("--attention draws one text: give one input, not a folder or stdin".into()));
     }
+    if args.svg.is_some() && !draws {
+        return Err(Error::Input("--svg draws strokes: only a model of `strokes` data makes some".into()));
+    }
+    if args.svg.is_some() && (text == "-" || Path::new(&text).is_dir()) {
+        return Err(Error::Input(
+            "--svg draws one picture or those of a file: give no folder or stdin".into(),
+        ));
+    }
     let show = |answer: &Answer, words: &[String]| match args.format {
         Format::Json => print_json(&json(answer, words)),
         Format::Text => print(&plain(answer, words)),
     };
+    if args.follow && text != "-" {
+        return Err(Error::Input("--follow reads lines as they come: give - as the input".into()));
+    }
     if text == "-" {
         // A one-to-one model reads a stream: a line is a reading, the state goes from line to line.
         let mut stream =
             (folder.config.model.mode == IoMode::OneToOne).then(|| model.stream()).transpose()?;
         for (k, line) in std::io::stdin().lock().lines().enumerate() {
             let at = |message: String| Error::line("stdin", k + 1, message);
-            let line = line.map_err(|e| at(format!("cannot be read ({e}): give UTF-8 text")))?;
-            let Parsed { input, words } = parse(asked, &line).map_err(|e| at(e.to_string()))?;
-            let answer = match &mut stream {
-                Some(stream) => stream.step(&input),
-                None => ask(&[input]).map(|mut answers| answers.remove(0)),
-            };
-            show(&answer.map_err(|e| at(e.to_string()))?, &words)?;
+            // What is no text is one line; where reading itself fails there is no next one.
+            let is_line = !matches!(&line, Err(e) if e.kind() != ErrorKind::InvalidData);
+            let line = line.map_err(|e| at(format!("cannot be read ({e}): give UTF-8 text")));
+            let answer = line.and_then(|line| {
+                let Parsed { input, words } = parse(asked, &line).map_err(|e| at(e.to_string()))?;
+                let answer = match &mut stream {
+                    Some(stream) => stream.step(&input),
+                    None => ask(&[input]).map(|mut answers| answers.remove(0)),
+                };
+                Ok((answer.map_err(|e| at(e.to_string()))?, words))
+            });
+            match answer {
+                Ok((answer, words)) => show(&answer, &words)?,
+                Err(e) if args.follow && is_line => show_error(&e),
+                Err(e) => return Err(e),
+            }
         }
         return Ok(());
     }
@@ -137,6 +179,17 @@ pub fn run(args: PredictArgs) -> Result<()> {
         };
         let title = format!("{}: {}", folder.manifest.name, texts[0].text);
         write_whole(path, texts[0].alignment_svg(&title, words)?.as_bytes())?;
+    }
+    if let Some(path) = &args.svg {
+        let drawn = inputs.iter().zip(&answers).filter_map(|pair| match pair {
+            (SampleInput::Features(picture), Answer::Drawings(drawings)) => {
+                Some(Panel { picture: &picture.data, strokes: &drawings.first()?.strokes })
+            }
+            _ => None,
+        });
+        let panels: Vec<Panel> = drawn.take(MOST_PANELS).collect();
+        let svg = drawings_svg(&folder.manifest.name, FRAME as f64, &panels);
+        write_whole(path, svg.as_bytes())?;
     }
     Ok(())
 }
@@ -225,9 +278,15 @@ fn show_of(name: &str, answer: &Answer, words: &[String], format: Format) -> Res
     }
 }
 
-/// One sequence as it would stand in a file of the model's kind; of a clip of sound the path of its file.
+/// One sequence as it would stand in a file of the model's kind; of a clip of sound or a picture the path of its file.
 fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
     let folder = model.folder();
+    if let TargetSchema::Drawing(grid) = &folder.schema.target {
+        // A drawing's line is an object; what is none is the path of a picture.
+        let object = line.trim_start().starts_with('{');
+        let picture = if object { grid.parse(line) } else { grid.read(Path::new(line)) };
+        return Ok(picture?.into());
+    }
     match &folder.schema.input {
         InputSchema::Tokens { vocabulary } => {
             Ok(SampleInput::Tokens(Vocabulary::try_from(vocabulary.clone())?.encode(line)?).into())
@@ -245,6 +304,7 @@ fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
             let input = reader.encode(&words);
             Ok(Parsed { input, words: words.into_iter().map(String::from).collect() })
         }
+        schema @ InputSchema::Attributes { .. } => Ok(attributes::parse(line, schema)?.into()),
         schema if folder.config.data.format == DataFormat::Wav => {
             Ok(SampleInput::Features(audio::read_clip(Path::new(line), &folder.config.data, schema)?).into())
         }
@@ -277,6 +337,9 @@ fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
         DataFormat::Wav => Ok(vec![
             SampleInput::Features(audio::read_clip(path, &config.data, &folder.schema.input)?).into(),
         ]),
+        DataFormat::Strokes if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) => {
+            Ok(vec![parse(asked, &path.to_string_lossy())?])
+        }
         _ => {
             let text = data::read_text(path)?;
             let lines = text.lines().enumerate();
@@ -306,6 +369,13 @@ fn plain(answer: &Answer, words: &[String]) -> String {
         Answer::Texts(texts) if texts.len() == 1 => texts[0].text.clone(),
         Answer::Texts(texts) => {
             texts.iter().map(|t| format!("{:.4}\t{}", t.normalized, t.text)).collect::<Vec<_>>().join("\n")
+        }
+        Answer::Drawings(drawings) => {
+            // A stroke a line; a blank line between drawings.
+            let point = |[x, y]: &[f32; 2]| format!("{x:.1},{y:.1}");
+            let stroke = |stroke: &Stroke| stroke.iter().map(point).collect::<Vec<_>>().join(" ");
+            let drawing = |drawn: &Drawn| drawn.strokes.iter().map(stroke).collect::<Vec<_>>().join("\n");
+            drawings.iter().map(drawing).collect::<Vec<_>>().join("\n\n")
         }
         Answer::Values(values) => {
             let row = |row: &[f32]| row.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
@@ -339,6 +409,14 @@ fn json(answer: &Answer, words: &[String]) -> serde_json::Value {
             let mut best = texts.first().map_or(serde_json::json!({}), text);
             if texts.len() > 1 {
                 best["hypotheses"] = texts.iter().map(text).collect();
+            }
+            best
+        }
+        Answer::Drawings(drawings) => {
+            let drawing = |d: &Drawn| serde_json::json!({"strokes": d.strokes, "log_probability": d.score, "score": d.normalized, "finished": d.finished});
+            let mut best = drawings.first().map_or(serde_json::json!({}), drawing);
+            if drawings.len() > 1 {
+                best["hypotheses"] = drawings.iter().map(drawing).collect();
             }
             best
         }

@@ -2,8 +2,8 @@
 
 use super::schema::tenth;
 use super::{
-    AttentionScore, CellKind, Config, DataConfig, DataFormat, Initialization, IoMode, Kernel, Loss, Merge,
-    ModelConfig, OptimizerKind, OutputActivation, Part, SamplingSchedule, Schedule, ScheduledSampling,
+    AttentionScore, CellKind, Config, DataConfig, DataFormat, Feedback, Initialization, IoMode, Kernel, Loss,
+    Merge, ModelConfig, OptimizerKind, OutputActivation, Part, SamplingSchedule, Schedule, ScheduledSampling,
     TaskConfig, TextUnit, TrainConfig,
 };
 use crate::error::{Error, Result};
@@ -19,6 +19,9 @@ const MAX_COUNT: usize = 1_000_000;
 const MAX_SAMPLES: usize = 100_000_000;
 const MAX_MS: usize = 1000;
 const MAX_MELS: usize = 1024;
+const MAX_COPIES: usize = 1000;
+/// Of a picture; a model has an output a pixel.
+pub(crate) const MAX_SIDE: usize = 128;
 /// A name becomes a folder's; file systems take 255 bytes.
 const MAX_NAME: usize = 100;
 /// The formats that are read from files.
@@ -30,6 +33,8 @@ const FILES: &[DataFormat] = &[
     DataFormat::Tagged,
     DataFormat::IntentSlots,
     DataFormat::Pairs,
+    DataFormat::Attributes,
+    DataFormat::Strokes,
     DataFormat::Wav,
 ];
 
@@ -81,6 +86,14 @@ impl Config {
             )),
             _ => Ok(()),
         }?;
+        need(
+            !matches!(data.format, DataFormat::Attributes | DataFormat::Strokes) || model.writes_tokens(),
+            "model.feedback",
+            &format!(
+                "`{format}` data has tokens to write: write \"token\", and the size of a token's embedding, as in \
+                 d_feedback = 64"
+            ),
+        )?;
         // What comes next stands among what the reverse direction has read.
         let reads_ahead = match data.format {
             DataFormat::Text => true,
@@ -113,6 +126,8 @@ impl Config {
             | DataFormat::Tagged
             | DataFormat::IntentSlots
             | DataFormat::Pairs
+            | DataFormat::Attributes
+            | DataFormat::Strokes
             | DataFormat::Wav
             | DataFormat::CopyMemory => Some(Loss::CrossEntropy),
             DataFormat::Program => None,
@@ -162,9 +177,10 @@ impl Config {
             "only words have an unknown one to stand for them: write 0",
         )?;
         need(
-            train.scheduled_sampling.is_none() || model.mode == IoMode::EncoderDecoder,
+            train.scheduled_sampling.is_none() || model.writes_tokens(),
             "train.scheduled_sampling",
-            "only the decoder of mode encoder-decoder reads its own tokens: leave it out",
+            "only the decoder of mode encoder-decoder, or of one-to-many with feedback = \"token\", reads its own \
+             tokens: leave it out",
         )?;
         need(
             train.input_noise == 0.0 || model.d_embedding.is_none(),
@@ -201,6 +217,9 @@ impl DataConfig {
             columns: Vec::new(),
             targets: Vec::new(),
             horizon: None,
+            trajectory: false,
+            season: None,
+            rows: None,
             window: None,
             unit: None,
             min_count: None,
@@ -210,9 +229,13 @@ impl DataConfig {
             languages: None,
             source_column: None,
             target_column: None,
+            delexicalize: Vec::new(),
             pieces: None,
             target_pieces: None,
             share_pieces: false,
+            side: None,
+            spacing: None,
+            copies: None,
             sample_rate: None,
             window_ms: None,
             hop_ms: None,
@@ -220,6 +243,11 @@ impl DataConfig {
             steps: None,
             samples: None,
         }
+    }
+
+    /// Rows that are predicted at a step.
+    pub(crate) fn rows_ahead(&self) -> usize {
+        if self.trajectory { self.horizon.unwrap_or(1) } else { 1 }
     }
 
     /// Whether samples are words, of which some are unknown.
@@ -266,12 +294,18 @@ impl ModelConfig {
             kernel: Kernel::default(),
             pooling: None,
             feedback: None,
+            d_feedback: None,
             attention: None,
             input_feeding: false,
             max_steps: None,
             tasks: Vec::new(),
             characters: None,
         }
+    }
+
+    /// Whether a decoder writes tokens, up to an end symbol: of an encoder-decoder, or alone.
+    pub(crate) fn writes_tokens(&self) -> bool {
+        self.mode == IoMode::EncoderDecoder || self.feedback == Some(Feedback::Token)
     }
 
     /// The parts that there are: of features the input has no parameters.
@@ -304,6 +338,7 @@ impl ModelConfig {
         size("model.d_input", self.d_input, MAX_COUNT)?;
         size("model.vocabulary", self.vocabulary, MAX_VOCABULARY)?;
         size("model.d_embedding", self.d_embedding, MAX_FEATURES)?;
+        size("model.d_feedback", self.d_feedback, MAX_FEATURES)?;
         // A token model's output is its vocabulary.
         size("model.d_output", self.d_output, MAX_VOCABULARY)?;
         size("model.max_steps", self.max_steps, MAX_COUNT)?;
@@ -408,7 +443,7 @@ impl ModelConfig {
             "tokens need an embedding: write its size too, as in d_embedding = 64",
         )?;
         need(
-            self.embedding_deviation.is_none() || self.d_embedding.is_some(),
+            self.embedding_deviation.is_none() || self.d_embedding.is_some() || self.d_feedback.is_some(),
             "model.embedding_deviation",
             "only tokens have an embedding: leave it out",
         )?;
@@ -555,6 +590,12 @@ impl ModelConfig {
             "only mode = \"one-to-many\" reads its own output back: leave it out",
         )?;
         need(
+            self.d_feedback.is_some() == (self.feedback == Some(Feedback::Token)),
+            "model.d_feedback",
+            "is the size of a token's embedding where feedback = \"token\", which needs it, as in d_feedback = 64: \
+             write both or neither",
+        )?;
+        need(
             self.max_steps.is_none() || matches!(self.mode, IoMode::OneToMany | IoMode::EncoderDecoder),
             "model.max_steps",
             "only the modes one-to-many and encoder-decoder choose how long they write: leave it out",
@@ -596,6 +637,23 @@ impl DataConfig {
         }
         size("data.horizon", self.horizon, MAX_COUNT)?;
         size("data.window", self.window, MAX_COUNT)?;
+        size("data.season", self.season, MAX_COUNT)?;
+        size("data.rows", self.rows, MAX_SAMPLES)?;
+        let horizon = self.horizon.unwrap_or(1);
+        need(
+            self.season.is_none_or(|season| season >= horizon),
+            "data.season",
+            &format!(
+                "is of rows that are not read yet when {horizon} rows are predicted: write {horizon} or more"
+            ),
+        )?;
+        need(
+            self.season.is_none()
+                || self.columns.is_empty()
+                || self.targets.iter().all(|target| self.columns.contains(target)),
+            "data.season",
+            "what is predicted has to be read too, to be added to: write all of data.targets in data.columns",
+        )?;
         size("data.min_count", self.min_count, MAX_COUNT)?;
         for (key, path) in [("train", &self.train), ("valid", &self.valid), ("test", &self.test)] {
             need(
@@ -633,6 +691,9 @@ impl DataConfig {
                 )?;
             }
         }
+        size("data.side", self.side, MAX_SIDE)?;
+        size("data.spacing", self.spacing, MAX_COUNT)?;
+        size("data.copies", self.copies, MAX_COPIES)?;
         size("data.sample_rate", self.sample_rate, MAX_COUNT)?;
         size("data.window_ms", self.window_ms, MAX_MS)?;
         size("data.hop_ms", self.hop_ms, MAX_MS)?;
@@ -655,7 +716,11 @@ impl DataConfig {
                  write two that add up to less than 1"
             ),
         )?;
-        for (key, columns) in [("data.columns", &self.columns), ("data.targets", &self.targets)] {
+        for (key, columns) in [
+            ("data.columns", &self.columns),
+            ("data.targets", &self.targets),
+            ("data.delexicalize", &self.delexicalize),
+        ] {
             if let Some(column) = duplicate(columns) {
                 return Err(Error::config(key, format!("names {column:?} twice: leave one out")));
             }
@@ -681,10 +746,12 @@ impl DataConfig {
 
     /// An option without effect is a mistake of whoever set it.
     fn check_options(&self) -> Result<()> {
-        use DataFormat::{Adding, CopyMemory, Csv, IntentSlots, LabelledText, Pairs, Tagged, Text, Wav};
+        use DataFormat::{
+            Adding, Attributes, CopyMemory, Csv, IntentSlots, LabelledText, Pairs, Strokes, Tagged, Text, Wav,
+        };
         const MADE: &[DataFormat] = &[Adding, CopyMemory];
         const WORDS: &[DataFormat] = &[Text, LabelledText, Tagged, IntentSlots];
-        let options: [(&str, bool, &[DataFormat]); 26] = [
+        let options: [(&str, bool, &[DataFormat]); 33] = [
             ("train", self.train.is_some(), FILES),
             ("valid", self.valid.is_some(), FILES),
             ("test", self.test.is_some(), FILES),
@@ -693,23 +760,30 @@ impl DataConfig {
             ("columns", !self.columns.is_empty(), &[Csv]),
             ("targets", !self.targets.is_empty(), &[Csv]),
             ("horizon", self.horizon.is_some(), &[Csv]),
+            ("trajectory", self.trajectory, &[Csv]),
+            ("season", self.season.is_some(), &[Csv]),
+            ("rows", self.rows.is_some(), &[Csv]),
             ("window", self.window.is_some(), &[Csv, Text]),
             ("unit", self.unit.is_some(), &[Text]),
             ("min_count", self.min_count.is_some(), WORDS),
-            ("lowercase", self.lowercase, &[Text, LabelledText, Tagged, IntentSlots, Pairs]),
+            ("lowercase", self.lowercase, &[Text, LabelledText, Tagged, IntentSlots, Pairs, Attributes]),
             ("label_delimiter", self.label_delimiter.is_some(), &[LabelledText]),
             ("tag_column", self.tag_column.is_some(), &[Tagged]),
             ("languages", self.languages.is_some(), &[Pairs]),
             ("source_column", self.source_column.is_some(), &[Pairs]),
             ("target_column", self.target_column.is_some(), &[Pairs]),
-            ("pieces", self.pieces.is_some(), &[Pairs]),
+            ("delexicalize", !self.delexicalize.is_empty(), &[Attributes]),
+            ("pieces", self.pieces.is_some(), &[Pairs, Attributes]),
             ("target_pieces", self.target_pieces.is_some(), &[Pairs]),
             ("share_pieces", self.share_pieces, &[Pairs]),
+            ("side", self.side.is_some(), &[Strokes]),
+            ("spacing", self.spacing.is_some(), &[Strokes]),
+            ("copies", self.copies.is_some(), &[Strokes]),
             ("sample_rate", self.sample_rate.is_some(), &[Wav]),
             ("window_ms", self.window_ms.is_some(), &[Wav]),
             ("hop_ms", self.hop_ms.is_some(), &[Wav]),
             ("mels", self.mels.is_some(), &[Wav]),
-            ("steps", self.steps.is_some(), &[Adding, CopyMemory, Pairs]),
+            ("steps", self.steps.is_some(), &[Adding, CopyMemory, Pairs, Attributes, Strokes]),
             ("samples", self.samples.is_some(), MADE),
         ];
         for (key, set, formats) in options {
@@ -725,7 +799,7 @@ impl DataConfig {
         }
         for (key, set) in [("min_count", self.min_count.is_some()), ("lowercase", self.lowercase)] {
             need(
-                !set || self.has_words() || self.format == DataFormat::Pairs,
+                !set || self.has_words() || matches!(self.format, Pairs | Attributes),
                 &format!("data.{key}"),
                 "only words have it: leave it out, or write unit = \"word\"",
             )?;
@@ -734,7 +808,7 @@ impl DataConfig {
     }
 
     fn check_mode(&self, mode: IoMode) -> Result<()> {
-        use IoMode::{EncoderDecoder, ManyToMany, ManyToOne, MultiTask, OneToOne};
+        use IoMode::{EncoderDecoder, ManyToMany, ManyToOne, MultiTask, OneToMany, OneToOne};
         let (modes, what): (&[IoMode], _) = match self.format {
             DataFormat::Ts | DataFormat::Wav => (&[ManyToOne], "one label for a whole sequence"),
             DataFormat::Adding => (&[ManyToOne], "one sum for a whole sequence"),
@@ -743,6 +817,8 @@ impl DataConfig {
             DataFormat::Tagged => (&[ManyToMany], "a tag for every word"),
             DataFormat::IntentSlots => (&[MultiTask], "an intent and a tag for every word"),
             DataFormat::Pairs => (&[EncoderDecoder], "a text to write for every text"),
+            DataFormat::Attributes => (&[OneToMany], "a text to write for every set of attributes"),
+            DataFormat::Strokes => (&[OneToMany], "the strokes of every picture"),
             DataFormat::CopyMemory => (&[ManyToMany], "a token to write at every step"),
             DataFormat::Csv => (&[OneToOne, ManyToOne, ManyToMany], "readings and the readings after them"),
             DataFormat::Program => return Ok(()),
@@ -918,6 +994,18 @@ mod tests {
         data.format = "program"
     "#;
 
+    const ATTRIBUTES: &str = r#"
+        name = "a"
+        model = { mode = "one-to-many", cell = "gru", d_hidden = 4, feedback = "token", d_feedback = 3 }
+        data = { format = "attributes", train = "a.csv" }
+    "#;
+
+    const STROKES: &str = r#"
+        name = "a"
+        model = { mode = "one-to-many", cell = "gru", d_hidden = 4, feedback = "token", d_feedback = 3 }
+        data = { format = "strokes", train = "a.jsonl" }
+    "#;
+
     /// `overrides` are separated by spaces.
     fn read(text: &str, overrides: &str) -> Result<Config> {
         let overrides: Vec<String> = overrides.split_whitespace().map(Into::into).collect();
@@ -944,6 +1032,8 @@ mod tests {
             (CSV, "model.mode=one-to-one"),
             (CSV, "model.mode=many-to-one model.output_activation=tanh"),
             (CSV, "data.horizon=3 data.columns=['x'] data.targets=['y']"),
+            (CSV, "data.horizon=3 data.trajectory=true data.season=3 data.rows=100"),
+            (CSV, "data.season=7 data.columns=['x','y'] data.targets=['y']"),
             (CSV, "model.output_activation=softmax train.loss=mse"),
             (TEXT, "train.loss=softmax-mse model.vocabulary=100 data.window=32"),
             (COPY, "model.bidirectional=true data.steps=30 data.samples=100"),
@@ -964,6 +1054,11 @@ mod tests {
             (PROGRAM, ""),
             (PROGRAM, "model.mode=one-to-one"),
             (PROGRAM, "model.mode=one-to-many"),
+            (PROGRAM, "model.mode=one-to-many model.feedback=token model.d_feedback=3"),
+            (ATTRIBUTES, "model.embedding_deviation=0.1 model.head_dropout=0.5"),
+            (STROKES, "data.side=20 data.spacing=4 data.copies=3 data.steps=90 train.input_noise=0.1"),
+            (ATTRIBUTES, "data.delexicalize=['name'] data.pieces=50 data.steps=9 data.lowercase=true"),
+            (ATTRIBUTES, "train.scheduled_sampling={schedule='linear',rate=0.001} train.label_smoothing=0.1"),
             (PROGRAM, "model.mode=many-to-many"),
             (PROGRAM, "model.mode=encoder-decoder model.d_embedding=3"),
             (PAIRS, "model.attention=dot"),
@@ -1125,7 +1220,15 @@ mod tests {
             (TS, "data.targets=['x']", "data.targets", "csv"),
             (TEXT, "data.horizon=2", "data.horizon", "csv"),
             (TS, "data.window=2", "data.window", "csv or text"),
-            (TS, "data.steps=2", "data.steps", "adding, copy-memory or pairs"),
+            (TEXT, "data.trajectory=true", "data.trajectory", "only on csv"),
+            (TEXT, "data.season=2", "data.season", "only on csv"),
+            (TEXT, "data.rows=2", "data.rows", "only on csv"),
+            (CSV, "data.rows=0", "data.rows", "must be 1"),
+            (CSV, "data.season=0", "data.season", "must be 1"),
+            (CSV, "data.season=3 data.horizon=4", "data.season", "write 4 or more"),
+            (CSV, "data.season=3 data.columns=['x'] data.targets=['y']", "data.season", "in data.columns"),
+            (TS, "data.steps=2", "data.steps", "adding, copy-memory, pairs, attributes or strokes"),
+            (TS, "data.delexicalize=['name']", "data.delexicalize", "only on attributes"),
             (TS, "data.samples=2", "data.samples", "adding or copy-memory"),
             (ADDING, "data.valid_fraction=0.2", "data.valid_fraction", "no effect"),
             (COPY, "data.test_fraction=0.2", "data.test_fraction", "no effect"),
@@ -1141,7 +1244,23 @@ mod tests {
             (PROGRAM, "data.targets=['x']", "data.targets", "only on csv"),
             (PROGRAM, "data.horizon=2", "data.horizon", "only on csv"),
             (PROGRAM, "data.window=2", "data.window", "csv or text"),
-            (PROGRAM, "data.steps=2", "data.steps", "adding, copy-memory or pairs"),
+            (PROGRAM, "data.steps=2", "data.steps", "adding, copy-memory, pairs, attributes or strokes"),
+            (ATTRIBUTES, "model.mode=encoder-decoder", "model.feedback", "only mode = \"one-to-many\""),
+            (ATTRIBUTES, "model.d_feedback=0", "model.d_feedback", "must be 1"),
+            (ATTRIBUTES, "model.feedback=class", "model.d_feedback", "both or neither"),
+            (ATTRIBUTES, "model.d_embedding=3", "model.d_embedding", "`attributes` data is features"),
+            (ATTRIBUTES, "data.delexicalize=['a','a']", "data.delexicalize", "\"a\" twice"),
+            (ATTRIBUTES, "data.languages=['a','b']", "data.languages", "only on pairs"),
+            (ATTRIBUTES, "train.loss=mse", "train.loss", "cross-entropy or softmax-mse"),
+            (ATTRIBUTES, "data.side=8", "data.side", "only on strokes"),
+            (STROKES, "data.pieces=60", "data.pieces", "only on pairs or attributes"),
+            (STROKES, "model.mode=many-to-one", "model.feedback", "only mode = \"one-to-many\""),
+            (STROKES, "model.d_embedding=3", "model.d_embedding", "`strokes` data is features"),
+            (STROKES, "data.side=0", "data.side", "must be 1"),
+            (STROKES, "data.side=1000", "data.side", "must be 1"),
+            (STROKES, "data.spacing=0", "data.spacing", "must be 1"),
+            (STROKES, "data.copies=0", "data.copies", "must be 1"),
+            (STROKES, "train.loss=mse", "train.loss", "cross-entropy or softmax-mse"),
             (PROGRAM, "data.samples=2", "data.samples", "adding or copy-memory"),
             (LABELLED, "model.mode=many-to-many", "model.mode", "write many-to-one"),
             (TAGGED, "model.mode=many-to-one", "model.mode", "write many-to-many"),

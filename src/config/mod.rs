@@ -8,5 +8,5 @@ mod check;
 mod load;
 mod schema;
 
-pub(crate) use check::duplicate;
+pub(crate) use check::{MAX_SIDE, duplicate};
 pub use schema::*;

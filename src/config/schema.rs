@@ -169,6 +169,9 @@ pub enum Feedback {
     Output,
     /// Its most probable class, one-hot.
     Class,
+    /// Its last token, of a text or a drawing, through an embedding of `d_feedback` features: the model writes until it says the end symbol, and
+    /// is searched as an encoder-decoder is.
+    Token,
 }
 
 /// `[model]`: one recurrent network.
@@ -263,6 +266,9 @@ pub struct ModelConfig {
     /// What a one-to-many model reads back. Default: its output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<Feedback>,
+    /// Features of the embedding of what `feedback = "token"` reads back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_feedback: Option<usize>,
     /// Encoder-decoder: how the decoder looks back at what was read, step by step. Left out: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionScore>,
@@ -349,6 +355,10 @@ pub enum DataFormat {
     IntentSlots,
     /// Texts and what is to be written of each: lines of two files, or two columns of one.
     Pairs,
+    /// A CSV file of attributes, `name[The Mill], food[French]`, and a text that says them.
+    Attributes,
+    /// Pictures of drawings and the strokes that drew them, JSON lines.
+    Strokes,
     /// Clips of sound in wav files, their class before the first `_` of their names.
     Wav,
     /// The adding problem (Hochreiter and Schmidhuber 1997), made as it goes.
@@ -388,10 +398,10 @@ pub struct DataConfig {
     /// Test file. Left out: `test_fraction` of the training samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
-    /// Part of the training file held out for validation (`ts`, `wav`, `labelled-text`, `intent-slots`: drawn by class; `tagged`: drawn; `csv`, `text`: the part before the test part).
+    /// Part of the training file held out for validation (`ts`, `wav`, `labelled-text`, `intent-slots`: drawn by class; `tagged`, `pairs`, `attributes`: drawn; `strokes`: all drawings of some hands, drawn; `csv`, `text`: the part before the test part).
     #[serde(default = "tenth")]
     pub valid_fraction: f64,
-    /// Part of the training file held out for test where there is no test file (`ts`, `wav`, `labelled-text`, `intent-slots`: drawn by class; `tagged`: drawn; `csv`, `text`: its end).
+    /// Part of the training file held out for test where there is no test file (`ts`, `wav`, `labelled-text`, `intent-slots`: drawn by class; `tagged`, `pairs`, `attributes`: drawn; `strokes`: all drawings of some hands, drawn; `csv`, `text`: its end).
     #[serde(default = "tenth")]
     pub test_fraction: f64,
     /// `ts`, `csv`, `wav`: subtract the training mean and divide by the training deviation, channel by channel.
@@ -406,6 +416,16 @@ pub struct DataConfig {
     /// `csv`: steps between the last reading and the value predicted. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<usize>,
+    /// `csv`: predict each of the `horizon` rows after a step, one beside the other, and not the last of them alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trajectory: bool,
+    /// `csv`: what is learnt is the difference from the value so many rows before, as in 24 for yesterday's of hourly rows;
+    /// `horizon` or more. Answers are values again. Left out: values themselves are learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<usize>,
+    /// `csv`: rows of the training file that are taken, from its start, to be parted. Left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
     /// `csv`, `text`: steps of a training window. Default: 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
@@ -415,7 +435,7 @@ pub struct DataConfig {
     /// Words: those seen less often in training are all the same `<unk>`, and so are characters. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_count: Option<usize>,
-    /// Words, `pairs`: upper and lower case are the same, but not in a word's spelling.
+    /// Words, `pairs`, `attributes`: upper and lower case are the same, but not in a word's spelling.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lowercase: bool,
     /// `labelled-text`: of a label only what stands before this counts: `:` makes `NUM` of `NUM:dist`.
@@ -434,7 +454,11 @@ pub struct DataConfig {
     /// `pairs`: the column of the text that is written. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_column: Option<usize>,
-    /// `pairs`: sub-words of the vocabulary. Default: 8000.
+    /// `attributes`: attributes whose value is a name, which texts are learnt without: a word stands for it that is
+    /// replaced by the name when a text is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delexicalize: Vec<String>,
+    /// `pairs`, `attributes`: sub-words of the vocabulary. Default: 8000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pieces: Option<usize>,
     /// `pairs`: sub-words of what is written. Default: as many.
@@ -443,6 +467,17 @@ pub struct DataConfig {
     /// `pairs`: whether what is read and what is written share one vocabulary.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub share_pieces: bool,
+    /// `strokes`: pixels of a side of the picture as it is read, and cells of a side of the grid that the pen goes over.
+    /// Default: 28.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<usize>,
+    /// `strokes`: pixels of the drawing from one point of a stroke to the next, at most. Default: 6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<usize>,
+    /// `strokes`: copies of each training drawing that are trained on beside it, each turned, stretched and shifted a
+    /// little at random. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<usize>,
     /// `wav`: samples a second; clips with others are refused. Default: those of the first training clip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<usize>,
@@ -455,7 +490,7 @@ pub struct DataConfig {
     /// `wav`: features of a step, the logarithms of its energy in so many bands of the mel scale. Default: 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mels: Option<usize>,
-    /// `adding`, `copy-memory`: steps, T. Default: 100. `pairs`: sub-words of a text at most, read or written; the rest is cut off. Default: 1000.
+    /// `adding`, `copy-memory`: steps, T. Default: 100. `pairs`, `attributes`: sub-words of a text at most, read or written; `strokes`: tokens of a drawing at most; the rest is cut off. Default: 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// `adding`, `copy-memory`: training samples; a tenth as many for validation and for test. Default: 10000.
@@ -582,8 +617,8 @@ pub struct TrainConfig {
     pub word_dropout: f64,
     /// Whether training sequences of about the same length share a batch, so that little of it is padding.
     pub bucket: bool,
-    /// `[train.scheduled_sampling]`: encoder-decoder: when the decoder reads its own tokens in training. Left out: it
-    /// reads the true ones (teacher forcing).
+    /// `[train.scheduled_sampling]`: encoder-decoder, or one-to-many of tokens: when the decoder reads its own tokens in
+    /// training. Left out: it reads the true ones (teacher forcing).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled_sampling: Option<ScheduledSampling>,
 }

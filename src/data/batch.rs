@@ -112,9 +112,11 @@ impl<B: Backend> Batch<B> {
     /// If there is no sample, or samples differ in kind or in channels.
     pub fn new(samples: &[&Sample], noise: Option<(Noise, &mut ChaCha8Rng)>, device: &B::Device) -> Self {
         let (input, input_lengths) = match &samples[0].input {
-            SampleInput::Features(_) => {
+            SampleInput::Features(_) | SampleInput::Attributes { .. } => {
                 let rows = samples.iter().map(|sample| match &sample.input {
-                    SampleInput::Features(features) => features,
+                    SampleInput::Features(features) | SampleInput::Attributes { vector: features, .. } => {
+                        features
+                    }
                     _ => panic!("a batch of features and tokens"),
                 });
                 let (mut values, shape, lengths) = pad_features(rows.collect());
@@ -130,7 +132,7 @@ impl<B: Backend> Batch<B> {
                     .iter()
                     .map(|sample| match &sample.input {
                         SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens.as_slice(),
-                        SampleInput::Features(_) => panic!("a batch of features and tokens"),
+                        _ => panic!("a batch of features and tokens"),
                     })
                     .collect();
                 let noise = noise.filter(|(noise, _)| noise.word_dropout > 0.0);
@@ -193,10 +195,15 @@ fn targets<B: Backend>(rows: Vec<&SampleTarget>, device: &B::Device) -> (Target<
             };
             (Target::Tasks((0..tasks.len()).map(task).collect()), None)
         }
-        SampleTarget::Class(_) | SampleTarget::Tokens(_) | SampleTarget::Text { .. } => {
+        SampleTarget::Class(_)
+        | SampleTarget::Tokens(_)
+        | SampleTarget::Text { .. }
+        | SampleTarget::Drawing { .. } => {
             let rows = rows.into_iter().map(|target| match target {
                 SampleTarget::Class(class) => std::slice::from_ref(class),
-                SampleTarget::Tokens(tokens) | SampleTarget::Text { tokens, .. } => tokens.as_slice(),
+                SampleTarget::Tokens(tokens)
+                | SampleTarget::Text { tokens, .. }
+                | SampleTarget::Drawing { tokens, .. } => tokens.as_slice(),
                 _ => panic!("a batch of different targets"),
             });
             let (tokens, lengths) = pad_tokens(&rows.collect::<Vec<_>>(), device);

@@ -1,7 +1,7 @@
 //! A split as burn's learner reads it: batch by batch, in an order that the seed and the epoch give.
 
 use super::batch::Batch;
-use super::sample::Sample;
+use super::sample::{Sample, SampleInput, SampleTarget};
 use super::stream;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
@@ -72,8 +72,8 @@ impl<B: Backend> Loader<B> {
         self.samples.len().div_ceil(self.batch_size)
     }
 
-    /// Padding among all input steps of the first epoch, 0 to 1: as its batches are, and as they would be in a plain
-    /// random order.
+    /// Padding among all input steps of the first epoch, or, of attributes and pictures, among those of what is written of
+    /// them, 0 to 1: as its batches are, and as they would be in a plain random order.
     pub fn padding_shares(&self) -> [f64; 2] {
         let share = |draw: Option<Draw>| {
             let batches = self.batches(draw.map(|draw| (draw, draw.rng(0))).as_mut());
@@ -89,8 +89,14 @@ impl<B: Backend> Loader<B> {
         [share(self.draw), share(self.draw.map(|draw| Draw { bucket: false, ..draw }))]
     }
 
+    /// What batches are sorted by.
     fn steps(&self, sample: usize) -> usize {
-        self.samples[sample].input.steps()
+        match &self.samples[sample] {
+            // One step is read, and many are written.
+            Sample { input: SampleInput::Attributes { .. }, target: SampleTarget::Text { tokens, .. } }
+            | Sample { target: SampleTarget::Drawing { tokens, .. }, .. } => tokens.len(),
+            sample => sample.input.steps(),
+        }
     }
 
     /// The samples of each batch of one pass.

@@ -2,8 +2,9 @@
 //!
 //! [`load`] makes the three splits that a `[data]` table asks for; [`load_split`] reads test data as the training data
 //! were read. One reader a format: [`ts`], [`series`], [`text`], [`labelled_text`], [`tagged`], [`intent_slots`],
-//! [`pairs`], [`audio`], [`synthetic`].
+//! [`pairs`], [`attributes`], [`strokes`], [`audio`], [`synthetic`].
 
+pub mod attributes;
 pub mod audio;
 pub mod batch;
 pub mod intent_slots;
@@ -14,6 +15,7 @@ pub mod pairs;
 pub mod sample;
 pub mod series;
 pub mod split;
+pub mod strokes;
 pub mod sub_words;
 pub mod synthetic;
 pub mod tagged;
@@ -26,9 +28,11 @@ pub mod words;
 pub use batch::{Batch, Input, Target, Words, padding};
 pub use loader::{Draw, Loader, Noise};
 pub use sample::{
-    Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema,
-    TaskSchema,
+    AttributeSchema, Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema,
+    Stroke, TargetSchema, TaskSchema,
 };
+pub(crate) use series::Season;
+pub use strokes::Grid;
 pub use sub_words::SubWords;
 pub use vocabulary::Vocabulary;
 
@@ -52,6 +56,8 @@ pub mod stream {
     pub const SAMPLING: u64 = 4 << 32;
     /// Which true tokens a decoder reads at a step of training: from here on.
     pub const TRUTHS: u64 = 5 << 32;
+    /// How copies of drawings are moved.
+    pub const COPIES: u64 = 6 << 32;
 }
 
 /// Values of the largest split made, 2 GiB of them.
@@ -105,6 +111,8 @@ pub fn load(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
         DataFormat::Tagged => load_file::<tagged::Tagged>(config, mode, seed),
         DataFormat::IntentSlots => load_file::<intent_slots::IntentSlots>(config, mode, seed),
         DataFormat::Pairs => load_file::<pairs::Pairs>(config, mode, seed),
+        DataFormat::Attributes => load_file::<attributes::Attributes>(config, mode, seed),
+        DataFormat::Strokes => load_file::<strokes::Drawings>(config, mode, seed),
         DataFormat::Wav => load_file::<audio::Audio>(config, mode, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load(config, seed),
         DataFormat::Program => Err(no_file()),
@@ -141,6 +149,8 @@ pub fn load_split(
         DataFormat::Tagged => load_test::<tagged::Tagged>(config, mode, schema, path, seed),
         DataFormat::IntentSlots => load_test::<intent_slots::IntentSlots>(config, mode, schema, path, seed),
         DataFormat::Pairs => load_test::<pairs::Pairs>(config, mode, schema, path, seed),
+        DataFormat::Attributes => load_test::<attributes::Attributes>(config, mode, schema, path, seed),
+        DataFormat::Strokes => load_test::<strokes::Drawings>(config, mode, schema, path, seed),
         DataFormat::Wav => load_test::<audio::Audio>(config, mode, schema, path, seed),
         DataFormat::Adding | DataFormat::CopyMemory => synthetic::load_test(config, schema, path, seed),
         DataFormat::Program => Err(no_file()),
@@ -340,6 +350,10 @@ pub(crate) mod tests {
             ("text", "tag_column = 3", IoMode::ManyToMany, "data.tag_column"),
             ("tagged", "label_delimiter = \":\"", IoMode::ManyToMany, "data.label_delimiter"),
             ("tagged", "unit = \"word\"", IoMode::ManyToMany, "data.unit"),
+            ("attributes", "languages = [\"a\", \"b\"]", IoMode::OneToMany, "data.languages"),
+            ("pairs", "delexicalize = [\"a\"]", IoMode::EncoderDecoder, "data.delexicalize"),
+            ("attributes", "copies = 3", IoMode::OneToMany, "data.copies"),
+            ("strokes", "window = 3", IoMode::OneToMany, "data.window"),
             ("labelled-text", "tag_column = 2", IoMode::ManyToOne, "data.tag_column"),
             ("labelled-text", "window = 2", IoMode::ManyToOne, "data.window"),
             ("labelled-text", "label_delimiter = \"\"", IoMode::ManyToOne, "data.label_delimiter"),
@@ -407,6 +421,8 @@ pub(crate) mod tests {
         refused("wav", "", IoMode::ManyToMany, "model.mode");
         refused("text", "", IoMode::OneToOne, "model.mode");
         refused("copy-memory", "", IoMode::ManyToOne, "model.mode");
+        refused("attributes", "", IoMode::EncoderDecoder, "model.mode");
+        refused("strokes", "", IoMode::ManyToOne, "model.mode");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Pieces of a vocabulary where the configuration is silent.
-const DEFAULT_PIECES: usize = 8000;
+pub(super) const DEFAULT_PIECES: usize = 8000;
 
 /// Pieces that a text is read or written in at most, where the configuration is silent.
 pub const DEFAULT_STEPS: usize = 1000;

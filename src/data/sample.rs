@@ -1,8 +1,9 @@
 //! What one sample is, and what a data set says of its samples.
 
 use super::split::check_scales;
+use super::strokes::Grid;
 use super::sub_words::SubWords;
-use crate::config::{IoMode, duplicate};
+use crate::config::{IoMode, MAX_SIDE, duplicate};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -55,6 +56,13 @@ pub enum SampleInput {
         /// The characters of each word: T sequences, none of them empty.
         spellings: Vec<Vec<u32>>,
     },
+    /// Attributes to be said.
+    Attributes {
+        /// Which of their values they have, `[1, D]`.
+        vector: Features,
+        /// What stands in a text for the value of an attribute that may have any, and that value.
+        names: Vec<(String, String)>,
+    },
 }
 
 impl SampleInput {
@@ -63,9 +71,13 @@ impl SampleInput {
         match self {
             Self::Features(f) => f.steps(),
             Self::Tokens(tokens) | Self::Words { tokens, .. } => tokens.len(),
+            Self::Attributes { vector, .. } => vector.steps(),
         }
     }
 }
+
+/// Where a pen went from where it was put down to where it was lifted: points `[x, y]`, y downwards.
+pub type Stroke = Vec<[f32; 2]>;
 
 /// What a model should say of one sample.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -80,6 +92,13 @@ pub enum SampleTarget {
         tokens: Vec<u32>,
         /// What it is scored by.
         text: String,
+    },
+    /// A drawing: its tokens, `[T]`, and the strokes as they are, which these tell in cells of a grid.
+    Drawing {
+        /// What the model is trained to write.
+        tokens: Vec<u32>,
+        /// What it is scored by.
+        strokes: Vec<Stroke>,
     },
     /// One vector, or one a step: `[1, O]` or `[T, O]`.
     Features(Features),
@@ -151,6 +170,29 @@ pub enum InputSchema {
     },
     /// Text, as sub-words.
     Text(SubWords),
+    /// Attributes, as one vector.
+    Attributes {
+        /// What attributes there are, in the vector's order.
+        attributes: Vec<AttributeSchema>,
+    },
+}
+
+/// One attribute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeSchema {
+    /// Its name.
+    pub name: String,
+    /// The values that it may have, a feature each. None: it may have any, and one feature says whether it is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+impl AttributeSchema {
+    /// Its features in the vector.
+    pub fn width(&self) -> usize {
+        self.values.len().max(1)
+    }
 }
 
 /// What a data set says of its targets.
@@ -169,6 +211,8 @@ pub enum TargetSchema {
     },
     /// Text, as sub-words.
     Text(SubWords),
+    /// Strokes, as cells of a grid over the picture that is read.
+    Drawing(Grid),
     /// Several tasks, each with a class a sequence or a class a step.
     Tasks {
         /// The tasks.
@@ -306,10 +350,28 @@ impl Schema {
                 unique(characters, "list of characters")?;
             }
             InputSchema::Text(sub_words) => drop(sub_words.reader()?),
+            InputSchema::Attributes { attributes } => {
+                let names: Vec<&str> = attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+                if let Some(name) = duplicate(&names) {
+                    return Err(Error::Input(format!("the list of attributes has `{name}` twice")));
+                }
+                attributes.iter().try_for_each(|attribute| unique(&attribute.values, "list of values"))?;
+            }
         }
         match &self.target {
             TargetSchema::Features { channels, scales, .. } => check_scales(*channels, scales),
             TargetSchema::Text(sub_words) => sub_words.reader().map(drop),
+            TargetSchema::Drawing(Grid { side }) => match &self.input {
+                InputSchema::Features { channels, .. }
+                    if (1..=MAX_SIDE).contains(side) && *channels == side * side =>
+                {
+                    Ok(())
+                }
+                _ => Err(Error::Input(format!(
+                    "a grid of {side} by {side} cells is not over a picture of as many pixels, or more than \
+                     {MAX_SIDE} by {MAX_SIDE}"
+                ))),
+            },
             TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
                 unique(labels, "list of labels")
             }
@@ -358,6 +420,16 @@ impl Schema {
                 }
                 let all = spellings.iter().try_for_each(|s| known(s, characters.len(), "the characters"));
                 all.map_err(Error::Input)
+            }
+            (SampleInput::Attributes { vector, .. }, InputSchema::Attributes { attributes }) => {
+                let width: usize = attributes.iter().map(AttributeSchema::width).sum();
+                finite(vector, width, "the input").map_err(Error::Input)
+            }
+            (_, InputSchema::Attributes { .. }) => {
+                refuse("the model reads attributes, the input is something else".into())
+            }
+            (SampleInput::Attributes { .. }, _) => {
+                refuse("the input is attributes, the model reads something else".into())
             }
             (SampleInput::Tokens(_), InputSchema::Words { .. }) => {
                 refuse("the model reads spelled words, the input is tokens: give spellings too".into())
@@ -419,6 +491,14 @@ impl Schema {
             }
             (SampleTarget::Text { tokens, .. }, TargetSchema::Text(sub_words)) => {
                 known(tokens, sub_words.pieces.len(), "the pieces").map_err(Error::Input)?;
+                tokens.len()
+            }
+            (SampleTarget::Drawing { tokens, strokes }, TargetSchema::Drawing(grid)) => {
+                known(tokens, grid.n_tokens(), "the tokens of a drawing").map_err(Error::Input)?;
+                // Strokes are gone along pixel by pixel.
+                if !strokes.iter().flatten().flatten().all(|value| value.abs() <= 1e4) {
+                    return refuse("a stroke has a point that is more than 10000 pixels away".into());
+                }
                 tokens.len()
             }
             (SampleTarget::Features(y), TargetSchema::Features { channels, .. }) => {

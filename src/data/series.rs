@@ -3,7 +3,11 @@
 //! Training, validation and test follow each other in the file; means and deviations are those of the training part.
 //! A many-to-one sample is a window of rows and the targets `horizon` rows after its last; such a window starts at every
 //! row. In the other modes every row of the window has as its target the row `horizon` after it, and windows do not
-//! overlap.
+//! overlap. A stream, mode one-to-one, is trained on windows; validated, tested and scored it runs from the first row to
+//! the last.
+//!
+//! With `trajectory` the targets are all of the `horizon` rows, side by side. With `season` they are differences from the
+//! values so many rows before them, which may be rows of the part before; before the file's first row it is that row's.
 
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
 use super::{
@@ -26,7 +30,20 @@ pub(super) struct Series {
     mode: IoMode,
     window: usize,
     horizon: usize,
+    trajectory: bool,
+    season: Option<usize>,
     standardize: bool,
+    /// Rows taken.
+    n_rows: usize,
+    /// Whether it is read to be trained on.
+    trains: bool,
+}
+
+/// Rows of a file.
+pub(super) struct Rows {
+    range: Range<usize>,
+    /// Whether they are one window.
+    whole: bool,
 }
 
 /// Named columns of numbers.
@@ -108,7 +125,7 @@ fn check_blank_lines(path: &Path, text: &str) -> Result<()> {
     }
 }
 
-fn csv_error(path: &Path, text: &str, error: &csv::Error) -> Error {
+pub(super) fn csv_error(path: &Path, text: &str, error: &csv::Error) -> Error {
     match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let message = format!("{len} cells, where the header has {expected_len}");
@@ -119,7 +136,7 @@ fn csv_error(path: &Path, text: &str, error: &csv::Error) -> Error {
 }
 
 /// The line of a record. The csv crate's own count is one short after `\r\n`.
-fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+pub(super) fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
     let bytes = text.as_bytes();
     let start = position.map_or(0, |p| p.byte() as usize).min(bytes.len());
     let skip = bytes[start..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
@@ -138,11 +155,120 @@ fn input_names(input: &InputSchema) -> Result<&[String]> {
     }
 }
 
-fn target_names(target: &TargetSchema) -> Result<&[String]> {
+/// Those of one row: a trajectory has them once a row.
+fn target_names<'a>(target: &'a TargetSchema, config: &DataConfig) -> Result<&'a [String]> {
     match target {
-        TargetSchema::Features { names, .. } => named(names),
+        TargetSchema::Features { names, .. } => named(&names[..names.len() / config.rows_ahead()]),
         _ => Err(mismatch()),
     }
+}
+
+/// What a model of differences adds to what it says: the values a season before those that it predicts.
+#[derive(Clone, Debug)]
+pub(crate) struct Season {
+    /// Rows from a value to that a season after it.
+    rows: usize,
+    horizon: usize,
+    trajectory: bool,
+    /// Of each target column, which of the input's it is.
+    columns: Vec<usize>,
+    d_input: usize,
+}
+
+impl Season {
+    /// That of a model of `config` and `schema`; none where values themselves are predicted.
+    ///
+    /// # Errors
+    /// A model that does not read what it predicts.
+    pub(crate) fn of(config: &DataConfig, schema: &Schema) -> Result<Option<Self>> {
+        let Some(rows) = config.season else { return Ok(None) };
+        let (names, targets) = (input_names(&schema.input)?, target_names(&schema.target, config)?);
+        let place = |target: &String| names.iter().position(|name| name == target).ok_or_else(mismatch);
+        let columns = targets.iter().map(place).collect::<Result<Vec<usize>>>()?;
+        let d_input = input_features(&schema.input)?.0;
+        let d_output = target_features(&schema.target)?.0;
+        if names.len() != d_input || columns.len() * config.rows_ahead() != d_output {
+            return Err(mismatch());
+        }
+        let (horizon, trajectory) = (config.horizon.unwrap_or(1), config.trajectory);
+        Ok(Some(Self { rows, horizon, trajectory, columns, d_input }))
+    }
+
+    /// How many rows it goes back.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How far from a row the first one is that is predicted after it.
+    fn first(&self) -> usize {
+        if self.trajectory { 1 } else { self.horizon }
+    }
+
+    /// Whether all values a season before those predicted after row `at` stand in rows from 0 on.
+    pub(crate) fn is_read(&self, at: usize) -> bool {
+        at + self.first() >= self.rows
+    }
+
+    /// The values a season before those predicted after row `at` of `read`; before row 0 those of row 0.
+    pub(crate) fn before(&self, read: &[f32], at: usize) -> Vec<f32> {
+        let mut values = Vec::new();
+        for ahead in self.first()..=self.horizon {
+            values.extend(self.row(read, (at + ahead).saturating_sub(self.rows)));
+        }
+        values
+    }
+
+    /// Makes values of differences, `[T, D]`, of which the first ones are those predicted after row `first` of `read`.
+    pub(crate) fn add(&self, differences: &mut [f32], channels: usize, read: &[f32], first: usize) {
+        for (at, row) in (first..).zip(differences.chunks_exact_mut(channels)) {
+            row.iter_mut().zip(self.before(read, at)).for_each(|(value, before)| *value += before);
+        }
+    }
+
+    /// What is predicted as it is at row `at` of `read`, once for each row ahead.
+    pub(crate) fn last(&self, read: &[f32], at: usize) -> Vec<f32> {
+        let row: Vec<f32> = self.row(read, at).collect();
+        row.repeat(self.horizon + 1 - self.first())
+    }
+
+    /// The target columns of a row that was read.
+    fn row<'a>(&'a self, read: &'a [f32], row: usize) -> impl Iterator<Item = f32> + 'a {
+        let row = &read[row * self.d_input..][..self.d_input];
+        self.columns.iter().map(move |&c| row[c])
+    }
+}
+
+/// Steps of a sample after which something is to be said.
+pub(crate) fn steps(sample: &Sample) -> usize {
+    match &sample.target {
+        SampleTarget::Features(target) => target.steps(),
+        _ => 0,
+    }
+}
+
+/// What was to be said of a sample of a CSV file after each of its steps, in the file's own units; not a number where the
+/// season before it is not in the sample.
+///
+/// # Errors
+/// A sample of other data.
+pub(crate) fn truth(sample: &Sample, config: &DataConfig, schema: &Schema) -> Result<Features> {
+    let (SampleInput::Features(read), SampleTarget::Features(target)) = (&sample.input, &sample.target)
+    else {
+        return Err(mismatch());
+    };
+    let (channels, scales) = target_features(&schema.target)?;
+    let mut truth = target.clone();
+    if let Some(season) = Season::of(config, schema)? {
+        let first = read.steps() - truth.steps();
+        season.add(&mut truth.data, channels, &read.data, first);
+        for (at, row) in (first..).zip(truth.data.chunks_exact_mut(channels)) {
+            if !season.is_read(at) {
+                row.fill(f32::NAN);
+            }
+        }
+    }
+    split::unstandardize(&mut truth.data, scales);
+    Ok(truth)
 }
 
 /// All rows of a CSV file, as a model with inputs like `input` reads them: its columns, found by name.
@@ -172,16 +298,25 @@ pub fn parse_row(line: &str, input: &InputSchema) -> Result<Features> {
 
 impl Source for Series {
     /// Rows.
-    type Part = Range<usize>;
+    type Part = Rows;
 
     fn open(path: &Path, config: &DataConfig, mode: IoMode, schema: Option<&Schema>) -> Result<Self> {
         let (columns, targets) = match schema {
-            Some(schema) => (input_names(&schema.input)?, target_names(&schema.target)?),
+            Some(schema) => (input_names(&schema.input)?, target_names(&schema.target, config)?),
             None => (config.columns.as_slice(), config.targets.as_slice()),
         };
         let text = read_text(path)?;
         let inputs = Table::parse(path, &text, columns)?;
         let targets = if targets.is_empty() { inputs.clone() } else { Table::parse(path, &text, targets)? };
+        let steps = inputs.values.steps();
+        let n_rows = match config.rows {
+            Some(rows) if config.train.as_deref() == Some(path) => rows,
+            _ => steps,
+        };
+        if n_rows > steps {
+            let message = format!("is {n_rows}, and {} has {steps}: write so many, or fewer", path.display());
+            return Err(Error::config("data.rows", message));
+        }
         Ok(Self {
             path: path.into(),
             inputs,
@@ -189,19 +324,27 @@ impl Source for Series {
             mode,
             window: config.window.unwrap_or(DEFAULT_WINDOW),
             horizon: config.horizon.unwrap_or(1),
+            trajectory: config.trajectory,
+            season: config.season,
             standardize: config.standardize,
+            n_rows,
+            trains: schema.is_none(),
         })
     }
 
     fn cut(&self, valid: f64, test: f64, _: u64) -> Result<[Self::Part; 3]> {
-        Ok(split::contiguous(self.inputs.values.steps(), valid, test))
+        let stream = self.mode == IoMode::OneToOne;
+        let [train, valid, test] = split::contiguous(self.n_rows, valid, test);
+        Ok([(train, stream && !self.trains), (valid, stream), (test, stream)]
+            .map(|(range, whole)| Rows { range, whole }))
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
         let scales = |table: &Table| match self.standardize {
-            true => split::scales([table.rows(train.clone())].into_iter(), table.values.channels),
+            true => split::scales([table.rows(train.range.clone())].into_iter(), table.values.channels),
             false => Vec::new(),
         };
+        let n_ahead = self.rows_ahead();
         Ok(Schema {
             input: InputSchema::Features {
                 channels: self.inputs.values.channels,
@@ -209,9 +352,9 @@ impl Source for Series {
                 names: self.inputs.names.clone(),
             },
             target: TargetSchema::Features {
-                channels: self.targets.values.channels,
-                scales: scales(&self.targets),
-                names: self.targets.names.clone(),
+                channels: n_ahead * self.targets.values.channels,
+                scales: scales(&self.targets).repeat(n_ahead),
+                names: std::iter::repeat_n(&self.targets.names, n_ahead).flatten().cloned().collect(),
             },
         })
     }
@@ -219,32 +362,58 @@ impl Source for Series {
     fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
         let (inputs, input_scales) = input_features(&schema.input)?;
         let (targets, target_scales) = target_features(&schema.target)?;
-        if (inputs, targets) != (self.inputs.values.channels, self.targets.values.channels) {
+        if (inputs, targets)
+            != (self.inputs.values.channels, self.rows_ahead() * self.targets.values.channels)
+        {
             return Err(mismatch());
         }
+        let window = match part.whole {
+            true => part.range.len().saturating_sub(self.horizon).max(1),
+            false => self.window,
+        };
         let one = self.mode == IoMode::ManyToOne;
-        let shape = (self.window, self.horizon, if one { 1 } else { self.window });
-        let starts = split::windows(&self.path, part, shape, "rows")?;
-        let steps = if one { 1 } else { self.window };
-        let per_window = self.window.saturating_mul(inputs).saturating_add(steps.saturating_mul(targets));
+        let steps = if one { 1 } else { window };
+        let starts = split::windows(&self.path, &part.range, (window, self.horizon, steps), "rows")?;
+        let per_window = window.saturating_mul(inputs).saturating_add(steps.saturating_mul(targets));
         let values = starts.len().saturating_mul(per_window);
         if values > MAX_VALUES {
             let message = format!(
-                "makes {} windows of {} steps, {values} values in all: lower it, the limit is {MAX_VALUES}",
+                "makes {} windows of {window} steps, {values} values in all: lower it, the limit is {MAX_VALUES}",
                 starts.len(),
-                self.window
             );
             return Err(Error::config("data.window", message));
         }
         let sample = |start: usize| {
-            let rows = start..start + self.window;
-            let end = rows.end + self.horizon;
+            let rows = start..start + window;
+            let said = rows.end - steps..rows.end;
+            let data = said.flat_map(|at| self.target(at, target_scales)).collect();
             Sample {
                 input: SampleInput::Features(self.inputs.features(rows, input_scales)),
-                target: SampleTarget::Features(self.targets.features(end - steps..end, target_scales)),
+                target: SampleTarget::Features(Features { data, channels: targets }),
             }
         };
         Ok(starts.into_iter().map(sample).collect())
+    }
+}
+
+impl Series {
+    /// Rows that are predicted at a step.
+    fn rows_ahead(&self) -> usize {
+        if self.trajectory { self.horizon } else { 1 }
+    }
+
+    /// What is to be said after row `at`, scaled.
+    fn target(&self, at: usize, scales: &[Scale]) -> Vec<f32> {
+        let first = at + self.horizon + 1 - self.rows_ahead();
+        let mut data = self.targets.features(first..at + self.horizon + 1, scales).data;
+        if let Some(season) = self.season {
+            for (row, values) in (first..).zip(data.chunks_exact_mut(self.targets.values.channels)) {
+                let ago = row.saturating_sub(season);
+                let before = self.targets.features(ago..ago + 1, scales);
+                values.iter_mut().zip(before.data).for_each(|(value, before)| *value -= before);
+            }
+        }
+        data
     }
 }
 
@@ -309,10 +478,80 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_is_one_window_where_it_is_not_trained_on() {
+        let file = file(rows());
+        let more = "window = 3\nhorizon = 2\nstandardize = false\ncolumns = [\"n\"]\nvalid_fraction = 0.25";
+        let table = config("csv", Some(file.path()), more);
+        let data = load(&table, IoMode::OneToOne, 0).unwrap();
+        assert_eq!([data.train.len(), data.valid.len(), data.test.len()], [8, 1, 1]);
+        assert_eq!(self::data(&data.train[1]), (&[3.0, 4.0, 5.0][..], &[5.0, 6.0, 7.0][..]));
+        let (x, y) = self::data(&data.valid[0]);
+        assert_eq!(x, [26.0, 27.0, 28.0, 29.0, 30.0, 31.0, 32.0, 33.0]);
+        assert_eq!(y, [28.0, 29.0, 30.0, 31.0, 32.0, 33.0, 34.0, 35.0]);
+        let whole = load_split(&table, IoMode::OneToOne, &data.schema, Some(file.path()), 0).unwrap();
+        assert_eq!((whole.len(), whole[0].input.steps()), (1, 38));
+        assert_eq!(load_split(&table, IoMode::OneToOne, &data.schema, None, 0).unwrap(), data.test);
+    }
+
+    #[test]
+    fn a_trajectory_of_differences() {
+        // 18, 6 and 6 of 40 rows.
+        let split = "rows = 30\nvalid_fraction = 0.2\ntest_fraction = 0.2\nstandardize = false";
+        let more = format!("{split}\nwindow = 3\nhorizon = 2\ntrajectory = true");
+        let Dataset { train, valid, test, schema } = loaded(&rows(), &more, MANY).unwrap();
+        assert_eq!([train.len(), valid.len(), test.len()], [5, 1, 1]);
+        let (x, y) = data(&train[0]);
+        assert_eq!(x, [0.0, 0.0, 1.0, 10.0, 2.0, 20.0]);
+        assert_eq!(y, [1.0, 10.0, 2.0, 20.0, 2.0, 20.0, 3.0, 30.0, 3.0, 30.0, 4.0, 40.0]);
+        schema.check_sample(MANY, &train[0]).unwrap();
+
+        let more = format!("{split}\nwindow = 2\nhorizon = 2\ntrajectory = true\nseason = 3");
+        let file = file(rows());
+        let table = config("csv", Some(file.path()), &more);
+        for mode in [MANY, IoMode::OneToOne, ONE] {
+            let Dataset { train, test, schema, .. } = load(&table, mode, 0).unwrap();
+            // Of the first row the values before the file's start are its own.
+            let (_, y) = data(&train[0]);
+            let first = [1.0, 10.0, 2.0, 20.0, 2.0, 20.0, 3.0, 30.0];
+            assert_eq!(y, if mode == ONE { &first[4..] } else { &first[..] });
+            // Else three rows make three, also over the border of a part.
+            let (x, y) = data(&test[0]);
+            assert!(x[..2] == [24.0, 240.0] && y.chunks(2).all(|y| *y == [3.0, 30.0]), "{x:?} {y:?}");
+            // What a model of differences adds again.
+            let season = Season::of(&table, &schema).unwrap().unwrap();
+            let read: Vec<f32> = (0..5).flat_map(|n| [n as f32, 10.0 * n as f32]).collect();
+            assert_eq!(season.before(&read, 0), [0.0; 4]);
+            assert_eq!(season.before(&read, 4), [2.0, 20.0, 3.0, 30.0]);
+            assert_eq!(season.last(&read, 4), [4.0, 40.0, 4.0, 40.0]);
+            assert_eq!([1, 2].map(|at| season.is_read(at)), [false, true]);
+        }
+        // Standardised differences are the file's values again.
+        let more = "window = 4\nhorizon = 2\nseason = 3\nvalid_fraction = 0.25";
+        let table = config("csv", Some(file.path()), more);
+        for mode in [MANY, IoMode::OneToOne, ONE] {
+            let data = load(&table, mode, 0).unwrap();
+            let said = truth(&data.valid[0], &table, &data.schema).unwrap();
+            // The first of ten rows is 26; many-to-one is asked after the fourth. What is three rows before 28 is not read.
+            let first = if mode == ONE { 31 } else { 28 };
+            assert_eq!((said.steps(), said.channels), (steps(&data.valid[0]), 2));
+            for (row, values) in (first..).zip(said.data.chunks(2)) {
+                let expected = [row as f32, 10.0 * row as f32];
+                let close = values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2);
+                assert!(if row == 28 { values[0].is_nan() } else { close }, "{values:?} {expected:?}");
+            }
+        }
+        assert_says(loaded(&rows(), "rows = 41\nwindow = 3", MANY), &["data.rows", "is 41", "has 40"]);
+        // Two of four columns that the model reads; another model's schema has no such names.
+        let table = |more: &str| config("csv", Some(Path::new("x")), more);
+        assert!(Season::of(&table("season = 3"), &Schema::features(2, 2)).is_err());
+        assert!(Season::of(&table(""), &Schema::features(2, 2)).unwrap().is_none());
+    }
+
+    #[test]
     fn columns_default_to_those_with_numbers() {
         let schema = loaded(&rows(), "window = 3", MANY).unwrap().schema;
         assert_eq!(input_names(&schema.input).unwrap(), ["n", "tens"]);
-        assert_eq!(target_names(&schema.target).unwrap(), ["n", "tens"]);
+        assert_eq!(target_names(&schema.target, &DataConfig::program()).unwrap(), ["n", "tens"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The text that target tokens say.
 
-use super::sample::TargetSchema;
+use super::attributes::replace;
+use super::sample::{SampleInput, TargetSchema};
 use super::sub_words::SubWordReader;
 use crate::error::{Error, Result};
 
@@ -27,6 +28,17 @@ impl<'a> TargetText<'a> {
     /// The name of a token.
     pub fn piece(&self, token: u32) -> String {
         self.names.get(token as usize).cloned().unwrap_or_default()
+    }
+
+    /// The text of tokens that were written for an input, up to the one that ends it: with names in their places.
+    pub fn text_for(&self, input: &SampleInput, tokens: &[u32]) -> String {
+        let text = self.text(tokens);
+        match input {
+            SampleInput::Attributes { names, .. } => {
+                names.iter().fold(text, |text, (stand_in, name)| replace(&text, stand_in, name))
+            }
+            _ => text,
+        }
     }
 
     /// The text of tokens, up to the one that ends it.

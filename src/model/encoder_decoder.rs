@@ -3,7 +3,7 @@
 
 use super::attention::{Attention, Memory};
 use super::{InputLayer, Prediction, embedding, linear, project, stack_config};
-use crate::config::ModelConfig;
+use crate::config::{IoMode, ModelConfig};
 use crate::data::Input;
 use crate::data::batch::pad_tokens;
 use crate::error::{Error, Result};
@@ -24,12 +24,15 @@ pub const END: u32 = 0;
 ///
 /// With [attention](Attention), the head reads at each step what the decoder finds looking back at the
 /// encoder's outputs; with input feeding, the decoder reads that too, beside the next token.
+///
+/// A one-to-many model of texts or drawings is a decoder alone: it starts from zeros, and reads its one input vector beside every
+/// token.
 #[derive(Module, Debug)]
 pub struct EncoderDecoder<B: Backend> {
     /// What the encoder reads.
     pub input: InputLayer<B>,
-    /// Reads.
-    pub encoder: RecurrentStack<B>,
+    /// Reads; none where the decoder is alone.
+    pub encoder: Option<RecurrentStack<B>>,
     bridge: Option<Linear<B>>,
     cell_bridge: Option<Linear<B>>,
     /// One row a target token, and a last one that starts a sequence.
@@ -66,7 +69,8 @@ pub(super) struct Source<B: Backend> {
 /// Where a decoder stands in so many rows, N.
 pub(super) struct Place<B: Backend> {
     state: RecurrentState<B>,
-    /// With input feeding: what attention gave at the step before, `[N, F]`.
+    /// What the decoder reads beside a token: with input feeding what attention gave at the step before, `[N, F]`;
+    /// alone the input, `[N, D]`.
     fed: Option<Tensor<B, 2>>,
 }
 
@@ -107,10 +111,15 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
             )
         })?;
         let input = InputLayer::new(config, init, device)?;
-        let d_embedding = input.d_output();
+        let d_embedding = config.d_feedback.unwrap_or(input.d_output());
         let d = config.d_hidden;
         let d_features = if config.attention.is_some() && config.tie_weights { d_embedding } else { d };
-        let d_fed = if config.input_feeding { d_features } else { 0 };
+        let alone = config.mode == IoMode::OneToMany;
+        let d_fed = match config.input_feeding {
+            _ if alone => input.d_output(),
+            true => d_features,
+            false => 0,
+        };
         let encoder = stack_config(config, d_embedding, config.bidirectional);
         let decoder = stack_config(config, d_embedding + d_fed, false);
         let mut bridge = |wanted: bool| wanted.then(|| linear(2 * d, d, true, init, device));
@@ -120,7 +129,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         let deviation = config.embedding_deviation.unwrap_or(1.0);
         Ok(Self {
             input,
-            encoder: encoder.init(init, device),
+            encoder: (!alone).then(|| encoder.init(init, device)),
             bridge: state_bridge,
             cell_bridge,
             target_embedding: embedding([d_target + 1, d_embedding], deviation, init, device),
@@ -142,7 +151,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
     /// The output at every target step, the true tokens before it given.
     ///
     /// # Shapes
-    /// * input: tokens `[B, S]`
+    /// * input: tokens `[B, S]`; of a decoder alone what the model reads, `[B, 1, D]` or tokens `[B, 1]`
     /// * target: `[B, T]`
     /// * output: `[B, T, O]`
     pub fn forward_given(
@@ -217,8 +226,15 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         if self.config.input_feeding {
             return self.run_fed(input, lengths, embedded, &head);
         }
-        let Source { start, memory, .. } = self.source(input, lengths);
-        let hidden = self.decoder.forward(embedded, None, Some(start.state)).output;
+        let Source { start: Place { state, fed }, memory, .. } = self.source(input, lengths);
+        let read = match fed {
+            Some(fed) => {
+                let ([batch, n_steps, _], [_, d]) = (embedded.dims(), fed.dims());
+                Tensor::cat(vec![embedded, fed.unsqueeze_dim::<3>(1).expand([batch, n_steps, d])], 2)
+            }
+            None => embedded,
+        };
+        let hidden = self.decoder.forward(read, None, Some(state)).output;
         let (features, attention) = self.look_back(hidden, memory.as_ref());
         Decoded { output: head.write(dropout(features, self.config.head_dropout, locked)), attention }
     }
@@ -297,7 +313,13 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
 
     /// Reads.
     pub(super) fn source(&self, input: Input<B>, lengths: Option<&[usize]>) -> Source<B> {
-        let run = self.encoder.forward(self.input.forward(input), lengths, None);
+        let input = self.input.forward(input);
+        let Some(encoder) = &self.encoder else {
+            let read = self.decoder.zero_state(input.dims()[0], &input.device());
+            let start = Place { state: read.clone(), fed: Some(input.squeeze_dim(1)) };
+            return Source { read, start, memory: None };
+        };
+        let run = encoder.forward(input, lengths, None);
         let (read, device) = (run.state, run.output.device());
         let bridge = |linear: &Option<Linear<B>>, part: Tensor<B, 3>| match linear {
             None => part,
@@ -343,17 +365,18 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
 
     /// Goes on by one embedded token a row, `[N, D]`.
     fn advance(&self, embedded: Tensor<B, 2>, place: Place<B>, memory: Option<&Memory<B>>) -> Step<B> {
-        let input = match place.fed {
-            Some(fed) => Tensor::cat(vec![embedded, fed], 1),
+        let Place { state, fed } = place;
+        let input = match &fed {
+            Some(fed) => Tensor::cat(vec![embedded, fed.clone()], 1),
             None => embedded,
         };
-        let (hidden, state) = self.decoder.step(input, place.state);
+        let (hidden, state) = self.decoder.step(input, state);
         let [rows, d] = hidden.dims();
         let batch = memory.map_or(rows, Memory::batch);
         let (features, weights) = self.look_back(hidden.reshape([batch, rows / batch, d]), memory);
         let [_, _, d] = features.dims();
         let features = dropout(features.reshape([rows, d]), self.config.head_dropout, None);
-        let fed = self.config.input_feeding.then(|| features.clone());
+        let fed = if self.config.input_feeding { Some(features.clone()) } else { fed };
         Step { features, weights, place: Place { state, fed } }
     }
 

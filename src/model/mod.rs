@@ -24,7 +24,7 @@ pub use search::{Hypothesis, Search};
 pub use sequence::SequenceModel;
 
 use crate::config::{CellKind, Feedback, GruReset, HiddenActivation, IoMode, Kernel, ModelConfig};
-use crate::data::{Batch, Input, InputSchema, Schema, Target, TargetSchema};
+use crate::data::{AttributeSchema, Batch, Input, InputSchema, Schema, Target, TargetSchema};
 use crate::error::{Error, Result};
 use crate::kernel::{Cell, Options, RecurrentBackend};
 use crate::recurrent::{Init, RecurrentStackConfig, RecurrentState};
@@ -33,7 +33,7 @@ use burn::nn::{Embedding, Linear};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-/// Steps of a text where the configuration does not say.
+/// Steps of a text or a drawing where the configuration does not say.
 const MAX_STEPS: usize = 100;
 
 /// Any model of the zoo.
@@ -42,7 +42,7 @@ const MAX_STEPS: usize = 100;
 pub enum Model<B: Backend> {
     /// One stack: every mode but encoder–decoder.
     Sequence(SequenceModel<B>),
-    /// Two stacks: one reads, one writes.
+    /// Two stacks: one reads, one writes. Or the one that writes alone: one-to-many, of tokens.
     EncoderDecoder(EncoderDecoder<B>),
     /// One stack, several heads.
     MultiTask(MultiTask<B>),
@@ -91,7 +91,7 @@ impl<B: RecurrentBackend> Model<B> {
             })?;
         }
         Ok(match config.mode {
-            IoMode::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::new(config, init, device)?),
+            _ if config.writes_tokens() => Self::EncoderDecoder(EncoderDecoder::new(config, init, device)?),
             IoMode::MultiTask => Self::MultiTask(MultiTask::new(config, init, device)?),
             _ => Self::Sequence(SequenceModel::new(config, init, device)?),
         })
@@ -187,6 +187,9 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
         InputSchema::Features { channels, .. } => agree(&mut config.d_input, "d_input", *channels)?,
         InputSchema::Tokens { vocabulary } => agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?,
         InputSchema::Text(text) => agree(&mut config.vocabulary, "vocabulary", text.pieces.len())?,
+        InputSchema::Attributes { attributes } => {
+            agree(&mut config.d_input, "d_input", attributes.iter().map(AttributeSchema::width).sum())?;
+        }
         InputSchema::Words { vocabulary, characters, .. } => {
             agree(&mut config.vocabulary, "vocabulary", vocabulary.len())?;
             if let Some(config) = config.characters.as_mut().filter(|_| !characters.is_empty()) {
@@ -234,11 +237,21 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
             }
         }
         TargetSchema::Text(text) => {
-            if config.mode != IoMode::EncoderDecoder {
-                let message = "the data has texts to write: write encoder-decoder";
+            if !config.writes_tokens() {
+                let message = "the data has texts to write: write encoder-decoder, or one-to-many with \
+                               feedback = \"token\"";
                 return Err(Error::config("model.mode", message));
             }
             agree(&mut config.d_output, "d_output", text.pieces.len())?;
+            config.max_steps.get_or_insert(MAX_STEPS);
+        }
+        TargetSchema::Drawing(_) if config.feedback != Some(Feedback::Token) => {
+            let message = "the data has drawings to make: write \"token\", and the size of a token's embedding, as in \
+                           d_feedback = 64";
+            return Err(Error::config("model.feedback", message));
+        }
+        TargetSchema::Drawing(grid) => {
+            agree(&mut config.d_output, "d_output", grid.n_tokens())?;
             config.max_steps.get_or_insert(MAX_STEPS);
         }
         TargetSchema::Class { labels } | TargetSchema::Tokens { labels } => {
@@ -246,6 +259,10 @@ pub fn resolve(config: &mut ModelConfig, schema: &Schema) -> Result<()> {
             if config.mode == IoMode::OneToMany {
                 config.feedback.get_or_insert(Feedback::Class);
             }
+        }
+        TargetSchema::Features { .. } if config.feedback == Some(Feedback::Token) => {
+            let message = "the data has values to write, not tokens: leave out feedback and d_feedback";
+            return Err(Error::config("model.feedback", message));
         }
         TargetSchema::Features { channels, .. } => agree(&mut config.d_output, "d_output", *channels)?,
     }

@@ -16,8 +16,8 @@
 //! The operators are those of opset 18. Layers are ONNX's `RNN`, `LSTM` and `GRU`. These know neither layer
 //! norm in the cell nor zoneout, which in use keeps a share of the old state: there a layer is a `Scan`
 //! whose body is one step. Pooling over lengths and attention are of ordinary operators. A tied head reads
-//! the embedding's initialiser. Dropout does nothing in use. Refused are weights that exceed protobuf's limit
-//! of 2 GiB.
+//! the embedding's initialiser. Dropout does nothing in use. Refused are a one-to-many model of tokens, which
+//! is not written yet, and weights that exceed protobuf's limit of 2 GiB.
 //!
 //! From the bottom: [`proto`], the messages; `graph`, which makes them; `stack`, recurrent layers; `model`,
 //! the modes.
@@ -28,7 +28,7 @@ pub mod proto;
 mod stack;
 
 use crate::artifact::{NamedTensor, Precision, fits_half, json};
-use crate::config::{AttentionScore, Config, IoMode};
+use crate::config::{AttentionScore, Config, Feedback, IoMode};
 use crate::data::{InputSchema, Schema, TargetSchema};
 use crate::error::{Error, Result};
 use crate::file::write_folder;
@@ -52,12 +52,17 @@ const MAX_MESSAGE: usize = i32::MAX as usize;
 /// files. Half precision keeps weights in 16 bits, which are cast to 32 as the model is loaded.
 ///
 /// # Errors
-/// If `folder` exists, or the system refuses; weights that do not fit in 16 bits where they should, or
+/// If `folder` exists, or the system refuses; a one-to-many model of tokens; weights that do not fit in 16
+/// bits where they should, or
 /// altogether in a protobuf message.
 pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Result<Vec<PathBuf>> {
     let contents = model.folder();
     let mut config = contents.config.model.clone();
     resolve(&mut config, &contents.schema)?;
+    if config.feedback == Some(Feedback::Token) {
+        let message = "a one-to-many model of tokens is not written as ONNX: use another format";
+        return Err(Error::Input(message.into()));
+    }
     let weights = model.weights();
     if precision == Precision::Half
         && let Some(weight) = weights.iter().find(|weight| !fits_half(&weight.data))
@@ -161,6 +166,12 @@ fn readme(
         TargetSchema::Features { .. } => ".\n",
         _ => ". The n-th label in `schema.json` is class n, counted from 0.\n",
     };
+    if let Some(season) = config.data.season {
+        text += &format!(
+            "\nWhat it says is the difference from the standardised value {season} rows before the row that is \
+             predicted.\n"
+        );
+    }
     match config.model.mode {
         IoMode::OneToMany => {
             text += "\nThe first step's `last` and state are zeros; then they are `next` and the state that the \

@@ -105,6 +105,7 @@ fn one_step(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
             let values = graph.floats("off_on", &Array { shape: vec![2], values: vec![0.0, 1.0] });
             graph.op("OneHot", &[&best, &classes, &values], [int("axis", -1)])
         }
+        Feedback::Token => unreachable!("has been refused"),
     };
     graph.output(&next, "next", DataType::Float, &shape, "what the next step reads as `last`");
     state_out(graph, &stack, &run.state, "after this step");

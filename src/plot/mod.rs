@@ -1,16 +1,20 @@
-//! Figures as SVG text: curves of a training run, confusion matrices, heat maps of hidden units.
+//! Figures as SVG text: curves of a training run, confusion matrices, heat maps of hidden units, forecasts, drawings.
 //!
 //! Each function gives a whole SVG 1.1 document on white, but [`compare_svg`], which gives a part of a page of HTML.
 //! Colours are told apart by colour-blind readers too.
 
 mod compare;
 mod confusion;
+mod drawing;
+mod forecast;
 mod heat_map;
 mod loss;
 mod svg;
 
 pub use compare::{Series, compare_svg, series_stroke};
 pub use confusion::{Matrix, confusion_svg};
+pub use drawing::{Panel, drawings_svg};
+pub use forecast::{Forecast, forecast_svg};
 pub use heat_map::{HeatMap, Row, heat_map_svg};
 pub use loss::{Curves, Point, loss_svg};
 pub(crate) use svg::escape;

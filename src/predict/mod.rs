@@ -1,12 +1,14 @@
 //! A trained model in use: whole sequences, streams, text, raw tensors, scores. The backend is behind
 //! [`Predictor`], so that a program that uses a model needs no type parameter.
 
+mod draw;
 mod generate;
 mod inspect;
 mod language;
 mod raw;
 mod write;
 
+pub use draw::Drawn;
 pub use inspect::{Inspection, Surprise};
 pub use raw::{Array, RawInput, RawOutput};
 pub use write::Written;
@@ -17,7 +19,7 @@ use crate::artifact::{self, ModelFolder, NamedTensor, Precision, RecordFormat, n
 use crate::backend::{DeviceInfo, Task, TrainBackend};
 use crate::config::IoMode;
 use crate::data::split::unstandardize;
-use crate::data::{Batch, Features, Sample, SampleInput, SampleTarget, TargetSchema};
+use crate::data::{Batch, Features, Input, Sample, SampleInput, SampleTarget, Season, TargetSchema};
 use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 #[cfg(doc)]
@@ -47,18 +49,20 @@ pub enum Answer {
     Values(Features),
     /// Texts, the best first.
     Texts(Vec<Written>),
+    /// Drawings, the best first.
+    Drawings(Vec<Drawn>),
     /// The answer to each of several tasks, by name.
     Tasks(Vec<(String, Answer)>),
 }
 
 impl Answer {
-    /// The class, or the classes one after the other; `None` for values.
+    /// The class, or the classes one after the other, or the text; `None` for values and drawings.
     pub fn label(&self) -> Option<String> {
         match self {
             Self::Class(classes) => classes.first().map(|(label, _)| label.clone()),
             Self::Labels(steps) => Some(steps.iter().map(|(label, _)| label.as_str()).collect()),
             Self::Texts(texts) => texts.first().map(|written| written.text.clone()),
-            Self::Values(_) | Self::Tasks(_) => None,
+            Self::Drawings(_) | Self::Values(_) | Self::Tasks(_) => None,
         }
     }
 }
@@ -85,8 +89,8 @@ pub trait Predictor {
     /// value that is not finite, no step at all.
     fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>>;
 
-    /// What an encoder–decoder writes for each input, best first: see [`EncoderDecoder::search`]. Inputs are as
-    /// for [`predict`](Self::predict), and so is `n_steps`.
+    /// What an encoder–decoder, or a one-to-many model of tokens, writes for each input, best first: see
+    /// [`EncoderDecoder::search`]. Inputs are as for [`predict`](Self::predict), and so is `n_steps`.
     ///
     /// # Errors
     /// Another model; those of [`predict`](Self::predict), of [`Search::check`], and output that is not finite.
@@ -100,13 +104,24 @@ pub trait Predictor {
     /// The outputs that a search finds for each input, best first.
     ///
     /// # Errors
-    /// A model that is no encoder–decoder; those of [`Predictor::predict`] and of [`Search::check`].
+    /// A model that writes no tokens; those of [`Predictor::predict`] and of [`Search::check`].
     fn write(
         &self,
         inputs: &[SampleInput],
         search: &Search,
         n_steps: Option<usize>,
     ) -> Result<Vec<Vec<Written>>>;
+
+    /// The drawings that a search finds for each picture, best first.
+    ///
+    /// # Errors
+    /// A model that draws nothing; those of [`Predictor::predict`] and of [`Search::check`].
+    fn draw(
+        &self,
+        inputs: &[SampleInput],
+        search: &Search,
+        n_steps: Option<usize>,
+    ) -> Result<Vec<Vec<Drawn>>>;
 
     /// Runs on tensors as they are.
     ///
@@ -188,7 +203,8 @@ impl Task for Load {
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
         let (folder, model) = artifact::load::<B::InnerBackend>(&self.0, &device)?;
-        Ok(Box::new(Loaded { folder, model, device }))
+        let season = Season::of(&folder.config.data, &folder.schema)?;
+        Ok(Box::new(Loaded { folder, model, device, season }))
     }
 }
 
@@ -196,6 +212,15 @@ struct Loaded<B: RecurrentBackend> {
     folder: ModelFolder,
     model: Model<B>,
     device: B::Device,
+    /// Of a model of differences.
+    season: Option<Season>,
+}
+
+/// The values that sequences have been read with, `[B, T, D]`, and their valid steps.
+struct Read {
+    values: Vec<f32>,
+    n_steps: usize,
+    lengths: Option<Vec<usize>>,
 }
 
 impl<B: RecurrentBackend> Loaded<B> {
@@ -226,8 +251,16 @@ impl<B: RecurrentBackend> Loaded<B> {
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
+    /// What a model of differences needs to know of a batch.
+    fn read(&self, batch: &Batch<B>) -> Option<Read> {
+        let Input::Features(input) = &batch.input else { return None };
+        let n_steps = input.dims()[1];
+        let read = || Read { values: floats(input.clone()), n_steps, lengths: batch.input_lengths.clone() };
+        self.season.as_ref().map(|_| read())
+    }
+
     /// The answers in a head's output, `[B, T, O]`.
-    fn answers(&self, output: Tensor<B, 3>, lengths: Option<&[usize]>) -> Vec<Answer> {
+    fn answers(&self, output: Tensor<B, 3>, lengths: Option<&[usize]>, read: Option<&Read>) -> Vec<Answer> {
         let [batch, n_steps, d] = output.dims();
         let target = &self.folder.schema.target;
         let values = if matches!(target, TargetSchema::Features { .. }) {
@@ -245,14 +278,23 @@ impl<B: RecurrentBackend> Loaded<B> {
                     TargetSchema::Tokens { labels } => {
                         let steps = rows.chunks_exact(d).map(|row| best(labels, row));
                         // A model that decides where to end says so with a symbol of its own.
-                        let ends = self.folder.config.model.mode == IoMode::EncoderDecoder;
+                        let ends = matches!(self.model, Model::EncoderDecoder(_));
                         Answer::Labels(
                             steps.take_while(|(k, _)| !ends || *k != END as usize).map(|(_, s)| s).collect(),
                         )
                     }
-                    TargetSchema::Text(_) => unreachable!("texts are searched for"),
+                    TargetSchema::Text(_) | TargetSchema::Drawing(_) => {
+                        unreachable!("texts and drawings are searched for")
+                    }
                     TargetSchema::Features { scales, .. } => {
                         let mut data = rows.to_vec();
+                        if let (Some(season), Some(Read { values, n_steps, lengths })) = (&self.season, read)
+                        {
+                            let read = &values[b * (values.len() / batch)..][..values.len() / batch];
+                            // The last answer is given after the last step.
+                            let first = lengths.as_ref().map_or(*n_steps, |lengths| lengths[b]) - valid;
+                            season.add(&mut data, d, read, first);
+                        }
                         unstandardize(&mut data, scales);
                         Answer::Values(Features { data, channels: d })
                     }
@@ -314,9 +356,16 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
     }
 
     fn predict(&self, inputs: &[SampleInput], n_steps: Option<usize>) -> Result<Vec<Answer>> {
-        if matches!(self.folder.schema.target, TargetSchema::Text(_)) {
-            let texts = self.write(inputs, &train::usual_search(), n_steps)?;
-            return Ok(texts.into_iter().map(Answer::Texts).collect());
+        match self.folder.schema.target {
+            TargetSchema::Text(_) => {
+                let texts = self.write(inputs, &train::usual_search(), n_steps)?;
+                return Ok(texts.into_iter().map(Answer::Texts).collect());
+            }
+            TargetSchema::Drawing(_) => {
+                let drawings = self.draw(inputs, &train::usual_search(), n_steps)?;
+                return Ok(drawings.into_iter().map(Answer::Drawings).collect());
+            }
+            _ => {}
         }
         self.check_steps(n_steps)?;
         self.in_batches(inputs, |batch| {
@@ -325,8 +374,9 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
                 let (outputs, _) = model.forward(batch.input, lengths, None);
                 return Ok(self.task_answers(outputs, lengths));
             }
+            let read = self.read(&batch);
             let said = self.model.predict(batch.input, lengths, None, n_steps);
-            Ok(self.answers(said.output, said.lengths.as_deref()))
+            Ok(self.answers(said.output, said.lengths.as_deref(), read.as_ref()))
         })
     }
 
@@ -358,6 +408,15 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         self.write_texts(inputs, search, n_steps)
     }
 
+    fn draw(
+        &self,
+        inputs: &[SampleInput],
+        search: &Search,
+        n_steps: Option<usize>,
+    ) -> Result<Vec<Vec<Drawn>>> {
+        self.drawings(inputs, search, n_steps)
+    }
+
     fn run(&self, input: &RawInput, n_steps: Option<usize>) -> Result<RawOutput> {
         self.check_steps(n_steps)?;
         raw::run(&self.model, input, n_steps, &self.device)
@@ -370,7 +429,7 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
                 "the model needs a whole sequence: only one-to-one and one-directional many-to-many models stream".into(),
             ));
         }
-        Ok(Box::new(Live { loaded: self, state: None }))
+        Ok(Box::new(Live { loaded: self, state: None, before: Vec::new() }))
     }
 
     fn generate(
@@ -453,6 +512,8 @@ fn best(labels: &[String], row: &[f32]) -> (usize, (String, f64)) {
 struct Live<'a, B: RecurrentBackend> {
     loaded: &'a Loaded<B>,
     state: Option<RecurrentState<B>>,
+    /// The readings of the last season, of a model of differences.
+    before: Vec<f32>,
 }
 
 impl<B: RecurrentBackend> Stream for Live<'_, B> {
@@ -463,8 +524,16 @@ impl<B: RecurrentBackend> Stream for Live<'_, B> {
         }
         let sample = Sample { input: reading.clone(), target: SampleTarget::Class(0) };
         let batch = Batch::<B>::new(&[&sample], None, &self.loaded.device);
+        let mut read = self.loaded.read(&batch);
         let said = self.loaded.model.predict(batch.input, None, self.state.take(), None);
         self.state = Some(said.state);
-        Ok(self.loaded.answers(said.output, None).remove(0))
+        if let (Some(read), Some(season)) = (&mut read, &self.loaded.season) {
+            let d = read.values.len();
+            self.before.append(&mut read.values);
+            let extra = self.before.len().saturating_sub(season.rows() * d);
+            self.before.drain(..extra);
+            (read.values, read.n_steps) = (self.before.clone(), self.before.len() / d);
+        }
+        Ok(self.loaded.answers(said.output, None, read.as_ref()).remove(0))
     }
 }

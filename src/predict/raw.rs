@@ -202,7 +202,7 @@ pub(super) fn run<B: RecurrentBackend>(
     };
     let stack = match model {
         Model::Sequence(model) => &model.stack,
-        Model::EncoderDecoder(model) => &model.encoder,
+        Model::EncoderDecoder(model) => model.encoder.as_ref().unwrap_or(&model.decoder),
         Model::MultiTask(_) => {
             return bad("a multi-task model has an output a task: tensors go through models with one".into());
         }
@@ -224,7 +224,8 @@ pub(super) fn run<B: RecurrentBackend>(
         _ if has_cell => return bad("an LSTM's state is h0 and c0: give both or neither".into()),
         _ => return bad("only an LSTM has c0: give h0 alone".into()),
     };
-    if state.is_some() && config.mode == IoMode::EncoderDecoder {
+    let writes_tokens = config.writes_tokens();
+    if state.is_some() && writes_tokens {
         return bad("an encoder-decoder model starts from zeros: leave out h0 and c0".into());
     }
     let said = model.predict(tensor, lengths.as_deref(), state, n_steps);
@@ -236,7 +237,7 @@ pub(super) fn run<B: RecurrentBackend>(
         y,
         lengths: said
             .lengths
-            .filter(|_| config.mode == IoMode::EncoderDecoder)
+            .filter(|_| writes_tokens)
             .map(|lengths| lengths.into_iter().map(|n| n as i64).collect()),
         h_n: array(said.state.hidden),
         c_n: said.state.cell.map(array),

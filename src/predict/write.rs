@@ -69,14 +69,20 @@ impl<B: RecurrentBackend> Loaded<B> {
     ) -> Result<Vec<Vec<Written>>> {
         let found = self.search(inputs, search, n_steps)?;
         let texts = TargetText::of(&self.folder.schema.target)?;
-        let written = |Hypothesis { tokens, score, normalized, finished, attention }| Written {
-            text: texts.text(&tokens),
-            pieces: tokens.iter().map(|&token| texts.piece(token)).collect(),
-            score,
-            normalized,
-            finished,
-            attention,
+        let written = |input: &SampleInput, found: Hypothesis| {
+            let Hypothesis { tokens, score, normalized, finished, attention } = found;
+            Written {
+                text: texts.text_for(input, &tokens),
+                pieces: tokens.iter().map(|&token| texts.piece(token)).collect(),
+                score,
+                normalized,
+                finished,
+                attention,
+            }
         };
-        Ok(found.into_iter().map(|all| all.into_iter().map(written).collect()).collect())
+        let all = |(found, input): (Vec<Hypothesis>, &SampleInput)| -> Vec<Written> {
+            found.into_iter().map(|found| written(input, found)).collect()
+        };
+        Ok(found.into_iter().zip(inputs).map(all).collect())
     }
 }

@@ -1,6 +1,8 @@
 //! Which tensor of a `state_dict` is which weight of a model.
 
-use crate::config::{AttentionScore, CellKind, GruReset, IoMode, Merge, ModelConfig, Pooling, TaskConfig};
+use crate::config::{
+    AttentionScore, CellKind, Feedback, GruReset, IoMode, Merge, ModelConfig, Pooling, TaskConfig,
+};
 use crate::error::{Error, Result};
 use crate::model::cell;
 
@@ -85,6 +87,9 @@ pub fn check(config: &ModelConfig) -> Result<()> {
     }
     if config.cell == CellKind::Gru && config.reset == Some(GruReset::Before) {
         return refuse("reset", "GRU that resets before its product; reset = \"after\" is theirs");
+    }
+    if config.feedback == Some(Feedback::Token) {
+        return refuse("feedback", "decoder without an encoder");
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! What a model has to beat: scores on the same samples that take no network, only counts over the training split.
 
 use super::criterion::Criterion;
+use super::drawing;
 use super::score::{Score, Tally};
 use crate::config::{Config, TextUnit};
-use crate::data::{InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
+use crate::data::{InputSchema, Sample, SampleInput, SampleTarget, Schema, Season, TargetSchema};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -28,11 +29,12 @@ const WORD_GRAM: usize = 3;
 /// | a class | the class most frequent in training |
 /// | a class a step | the class that the step's token had most often; of an unknown token the most frequent one |
 /// | the next token of a text | an n-gram model with [Witten and Bell's](https://doi.org/10.1109/18.87000) smoothing |
-/// | values, in a series | the last reading |
+/// | values, in a series | the last reading; with a season the value a season before, and beside it the last reading |
 /// | other values | the mean over training |
+/// | strokes of a picture | those of the training drawing whose picture is nearest, pixel by pixel |
 ///
 /// # Errors
-/// No training samples; a model that writes a sequence of its own.
+/// No training samples; a model that writes a text.
 pub fn baseline(
     config: &Config,
     schema: &Schema,
@@ -44,8 +46,24 @@ pub fn baseline(
         return Err(Error::Input("a baseline counts training samples, and there is none".into()));
     }
     let criterion = Criterion::new(config, schema)?;
+    let mut beside = Vec::new();
     let (what, tally) = match &schema.target {
-        TargetSchema::Features { .. } => values(schema, train, samples),
+        TargetSchema::Features { .. } => match Season::of(&config.data, schema)? {
+            None => values(schema, train, samples),
+            Some(season) => {
+                let [before, last] = seasonal(&season, samples);
+                let named =
+                    |score: Score| Score { metric: format!("last reading {}", score.metric), ..score };
+                if last.steps > 0 {
+                    beside.extend(last.scores(config, split).into_iter().map(named));
+                }
+                (format!("the value {} rows before", season.rows()), before)
+            }
+        },
+        &TargetSchema::Drawing(grid) => {
+            let scores = drawing::scores(&drawing::nearest(train, samples), samples, grid, config, split);
+            return Ok(Baseline { what: "the nearest training drawing".into(), scores });
+        }
         TargetSchema::Text(_) => {
             return Err(Error::Input("there is no baseline for a model that writes a text".into()));
         }
@@ -69,10 +87,8 @@ pub fn baseline(
     };
     // Counts have no loss, and n-grams are only asked for one.
     let untold = |score: &Score| score.metric.ends_with(if criterion.by_loss { "accuracy" } else { "loss" });
-    Ok(Baseline {
-        what,
-        scores: tally.scores(config, split).into_iter().filter(|score| !untold(score)).collect(),
-    })
+    let scores = tally.scores(config, split).into_iter().chain(beside);
+    Ok(Baseline { what, scores: scores.filter(|score| !untold(score)).collect() })
 }
 
 const MOST_FREQUENT: &str = "always the class most frequent in training";
@@ -142,7 +158,7 @@ fn classes(target: &SampleTarget) -> (&[u32], bool) {
 fn tokens(input: &SampleInput) -> &[u32] {
     match input {
         SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens,
-        SampleInput::Features(_) => &[],
+        SampleInput::Features(_) | SampleInput::Attributes { .. } => &[],
     }
 }
 
@@ -187,6 +203,34 @@ fn values(schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tal
         }
     }
     (if read.is_some() { "the last reading" } else { "the mean over training" }.into(), tally)
+}
+
+/// Differences from a season before: none at all, and those of the last reading, at the steps where a season has been
+/// read.
+fn seasonal(season: &Season, samples: &[Sample]) -> [Tally; 2] {
+    let [mut before, mut last] = [Tally::default(), Tally::default()];
+    for sample in samples {
+        let (SampleInput::Features(read), SampleTarget::Features(truth)) = (&sample.input, &sample.target)
+        else {
+            continue;
+        };
+        let first = read.steps() - truth.steps();
+        for (at, truth) in (first..).zip(truth.data.chunks(truth.channels)) {
+            let add = |tally: &mut Tally, said: &[f32]| {
+                let errors = truth.iter().zip(said).map(|(&t, &s)| (f64::from(t) - f64::from(s)).powi(2));
+                tally.squared += errors.sum::<f64>();
+                tally.values += truth.len();
+                tally.steps += 1;
+            };
+            add(&mut before, &vec![0.0; truth.len()]);
+            if season.is_read(at) {
+                let ago = season.before(&read.data, at);
+                let said = season.last(&read.data, at);
+                add(&mut last, &said.iter().zip(&ago).map(|(said, ago)| said - ago).collect::<Vec<f32>>());
+            }
+        }
+    }
+    [before, last]
 }
 
 fn text(config: &Config, schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tally) {
@@ -376,6 +420,38 @@ mod tests {
         let mean =
             baseline(&config, &schema(features(2, &["u", "v"]), &["w"]), &train, &test, "test").unwrap();
         assert_eq!((mean.what.as_str(), values(&mean)), ("the mean over training", vec![("mse", 2.0, 2)]));
+    }
+
+    #[test]
+    fn the_value_a_season_before_and_the_last_reading() {
+        let schema = |names: &[&str], target: &[&str]| Schema {
+            input: InputSchema::Features { channels: names.len(), scales: vec![], names: self::names(names) },
+            target: TargetSchema::Features {
+                channels: target.len(),
+                scales: vec![],
+                names: self::names(target),
+            },
+        };
+        let channels = |data: &[f32], channels| Features { data: data.to_vec(), channels };
+        let mut config = config(IoMode::OneToOne, "csv");
+        (config.data.season, config.data.horizon) = (Some(2), Some(1));
+        // v is the second column: 0, 3, 1, and then 7; the differences over two rows are not known before.
+        let test = [Sample::features(
+            channels(&[9.0, 0.0, 9.0, 3.0, 9.0, 1.0], 2),
+            channels(&[5.0, 1.0 - 0.0, 7.0 - 3.0], 1),
+        )];
+        let said = baseline(&config, &schema(&["u", "v"], &["v"]), &test, &test, "test").unwrap();
+        assert_eq!(said.what, "the value 2 rows before");
+        // 25 + 1 + 16; from the second row on 1 - 3 and 7 - 1.
+        assert_eq!(values(&said), [("mse", 42.0 / 3.0, 3), ("last reading mse", 40.0 / 2.0, 2)]);
+        // Both of the next two rows.
+        (config.data.horizon, config.data.trajectory) = (Some(2), true);
+        let test = [Sample::features(
+            channels(&[9.0, 0.0, 9.0, 3.0], 2),
+            channels(&[5.0, 1.0 - 0.0, 1.0 - 0.0, 7.0 - 3.0], 2),
+        )];
+        let said = baseline(&config, &schema(&["u", "v"], &["v", "v"]), &test, &test, "test").unwrap();
+        assert_eq!(values(&said), [("mse", 43.0 / 4.0, 2), ("last reading mse", (4.0 + 16.0) / 2.0, 1)]);
     }
 
     #[test]

@@ -111,10 +111,12 @@ impl Card<'_> {
         card += "rnn-zoo info RUN\n";
         if config.data.format != DataFormat::Program {
             let writes = matches!(config.model.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
+            let writes = writes && config.data.format != DataFormat::Strokes;
             card += if writes { "rnn-zoo eval RUN\n" } else { "rnn-zoo eval RUN --baseline\n" };
         }
         card += match config.data.format {
             DataFormat::Text => "rnn-zoo generate RUN --prompt TEXT\n",
+            DataFormat::Strokes => "rnn-zoo predict RUN PICTURE.png --svg DRAWING.svg\n",
             _ => "rnn-zoo predict RUN FILE\n",
         };
         card += "```\n\n## Limits\n\n*What it was not trained for, and where it is wrong.*\n";

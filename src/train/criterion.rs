@@ -14,7 +14,7 @@ pub struct Criterion {
     pub objective: Objective,
     /// What each label says of a span: labels of the BIO scheme.
     pub(super) tags: Option<Arc<[Tag]>>,
-    /// Whether the loss itself is the score: models that write text.
+    /// Whether the loss itself is the score: models that write text, or draw.
     pub(super) by_loss: bool,
     /// Of a multi-task model.
     pub(super) tasks: Arc<[TaskCriterion]>,
@@ -67,7 +67,7 @@ impl Criterion {
             TargetSchema::Tokens { .. } if config.data.format == DataFormat::Text => {
                 Self { by_loss: true, ..objective.into() }
             }
-            TargetSchema::Text(_) => Self { by_loss: true, ..objective.into() },
+            TargetSchema::Text(_) | TargetSchema::Drawing(_) => Self { by_loss: true, ..objective.into() },
             TargetSchema::Tokens { labels } => Self { tags: spans(labels), ..objective.into() },
             _ => objective.into(),
         })

@@ -107,7 +107,7 @@ fn classes(target: &TargetSchema) -> Option<(usize, &[String])> {
             let task = tasks.iter().position(|task| !task.aligned)?;
             Some((task, &tasks[task].labels))
         }
-        TargetSchema::Features { .. } | TargetSchema::Text(_) => None,
+        TargetSchema::Features { .. } | TargetSchema::Text(_) | TargetSchema::Drawing(_) => None,
     }
 }
 

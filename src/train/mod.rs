@@ -7,6 +7,7 @@ mod card;
 mod checkpoint;
 mod clip;
 mod criterion;
+mod drawing;
 mod figures;
 mod learner;
 mod optimizer;

@@ -204,7 +204,8 @@ pub struct Score {
     pub split: String,
     /// `accuracy`, `f1` of spans, `mean score` of several tasks and then `TASK accuracy` or `TASK f1`
     /// of each, `mse` (of values as the model sees them: standardised where the data is), `nats` a token of a language
-    /// model, `bleu` and `rouge-l` in percent of a model of texts, `loss`, or, of word-level language models, `perplexity`. Where a model reads its own output back, one-to-many and encoder–decoder, they are
+    /// model, `bleu` and `rouge-l` in percent of a model of texts, `chamfer` and `dtw` in pixels and `overlap` of a model
+    /// of drawings, `loss`, or, of word-level language models, `perplexity`. Where a model reads its own output back, one-to-many and encoder–decoder, they are
     /// of its steps with the true output before each of them given.
     pub metric: String,
     /// Its value.
@@ -218,7 +219,7 @@ impl Score {
     pub fn higher_is_better(&self) -> bool {
         // Of several tasks: `TASK accuracy`.
         let kind = self.metric.rsplit(' ').next().unwrap_or_default();
-        !matches!(kind, "mse" | "nats" | "loss" | "perplexity")
+        !matches!(kind, "mse" | "nats" | "loss" | "perplexity" | "chamfer" | "dtw")
     }
 }
 

@@ -274,7 +274,9 @@ fn settings_that_do_not_go_together() {
             ("data.format=program", &["`data.train`: has no effect on `program` data", "leave it out"]),
             (
                 "data.steps=4",
-                &["`data.steps`: has no effect on `ts` data, only on adding, copy-memory or pairs"],
+                &[
+                    "`data.steps`: has no effect on `ts` data, only on adding, copy-memory, pairs, attributes or strokes",
+                ],
             ),
             ("data.valid_fraction=0.8", &["`data.valid_fraction`", "less than 1"]),
             ("train.loss=mse", &["`train.loss`", "write cross-entropy or softmax-mse"]),

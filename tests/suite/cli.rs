@@ -711,6 +711,108 @@ fn a_stream_goes_on_from_line_to_line() {
 }
 
 #[test]
+fn a_stream_goes_on_after_a_line_that_is_wrong() {
+    let w = Workshop::new();
+    let good = w.run_with("predict stream - --follow", "1.5,2\n0.5,1\n");
+    assert_eq!(good.ok().lines().count(), 2);
+    // A gap, a missing value, a word and what is no text: the stream stands where it stood.
+    let bad = w.run_with("predict stream - --follow", b"1.5,2\n\n1,\nx,1\n\xff\n0.5,1\n".as_slice());
+    assert_eq!(bad.ok(), good.out);
+    let told: Vec<&str> = bad.err.lines().filter(|line| line.starts_with("error: ")).collect();
+    let expected = [
+        "error: stdin:2: value 1: the value is missing",
+        "error: stdin:3: value 2: the value is missing",
+        "error: stdin:4: value 1: `x` is not a number",
+        "error: stdin:5: cannot be read",
+    ];
+    assert_eq!(told.len(), 4, "{told:?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told}");
+    }
+    let file = w.run("predict stream stream.csv --follow");
+    assert!(file.code == Some(1) && file.err.contains("give - as the input"), "{file:?}");
+}
+
+#[test]
+fn a_model_of_differences_says_values() {
+    let w = Workshop::new();
+    let toml = r#"
+name = "seasons"
+model = { mode = "one-to-one", cell = "gru", d_hidden = 4 }
+train = { epochs = 1 }
+[data]
+format = "csv"
+train = "stream.csv"
+columns = ["x", "y"]
+horizon = 2
+trajectory = true
+season = 3
+rows = 50
+window = 8
+"#;
+    w.write("seasons.toml", toml);
+    w.run("train seasons.toml --run seasons").ok();
+    // A season is made of three rows: what was learnt is small beside the values a season before, which are here far
+    // from those of training.
+    let rows = ["1000,0", "2000,0", "3000,0", "4000,0"];
+    let said = w.run_with("predict seasons - --follow --format json", rows.join("\n")).json();
+    let values = |answer: &Value, k: usize| -> Vec<f64> {
+        serde_json::from_value(answer["values"][k].clone()).unwrap()
+    };
+    let x: Vec<[f64; 2]> = said.iter().map(|answer| [values(answer, 0)[0], values(answer, 0)[2]]).collect();
+    for (x, expected) in x.iter().zip([[1000., 1000.], [1000., 1000.], [1000., 2000.], [2000., 3000.]]) {
+        assert!(
+            x.iter().zip(expected).all(|(x, expected)| (x - expected).abs() < 100.0),
+            "{x:?}, not {expected:?}"
+        );
+    }
+    // A file is answered as the stream of its rows.
+    w.write("rows.csv", format!("x,y\n{}\n", rows.join("\n")));
+    let [file] = w.run("predict seasons rows.csv --format json").json().try_into().unwrap();
+    for (k, answer) in said.iter().enumerate() {
+        let [said, file] = [values(answer, 0), values(&file, k)];
+        assert!(
+            said.iter().zip(&file).all(|(a, b)| (a - b).abs() <= 1e-3 * b.abs().max(1.0)),
+            "{said:?} {file:?}"
+        );
+    }
+    // Of the three steps of the test part the last alone has a season before it.
+    w.run("eval seasons --plot seasons.svg").ok();
+    assert!(svg_texts(&w, "seasons.svg").contains(&"forecast 2 rows before".into()));
+    assert_eq!(points_of_lines(&w, "seasons.svg"), [1; 4]);
+    let baseline = w.run("eval seasons --baseline");
+    assert!(
+        baseline.ok().contains("baseline: the value 3 rows before")
+            && baseline.out.contains("last reading mse")
+    );
+}
+
+/// How many points each line of an SVG file has.
+fn points_of_lines(w: &Workshop, name: &str) -> Vec<usize> {
+    let svg = w.read(name);
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let lines = document.descendants().filter(|node| node.has_tag_name("polyline"));
+    lines.map(|line| line.attribute("points").unwrap().split_whitespace().count()).collect()
+}
+
+#[test]
+fn eval_draws_forecasts_beside_what_came() {
+    let w = Workshop::new();
+    w.run("eval stream --plot plot.svg").ok();
+    let texts = svg_texts(&w, "plot.svg");
+    for text in ["stream: test, 1 row ahead", "truth", "forecast 1 row before", "x", "y", "step"] {
+        assert!(texts.iter().any(|t| t == text), "no {text} in {texts:?}");
+    }
+    // Six rows, of which the first five are asked what comes after them.
+    assert_eq!(points_of_lines(&w, "plot.svg"), [5; 4]);
+    let again = w.run("eval stream --plot plot.svg");
+    assert!(again.code == Some(1) && again.err.contains("exists already"), "{again:?}");
+    let classes = w.run("eval tiny --plot tiny.svg");
+    assert!(classes.code == Some(1) && classes.err.contains("only a model of `csv` data"), "{classes:?}");
+    assert!(!w.path("tiny.svg").exists());
+}
+
+#[test]
 fn generate_writes_one_text_for_a_seed() {
     let w = Workshop::new();
     let options = "--prompt abca --tokens 60 --temperature 0.8 --top-k 4 --top-p 0.95";

@@ -8,8 +8,8 @@ use burn::train::TrainStep;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, named_tensors};
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{
-    AttentionScore, CellKind, Config, IoMode, Loss, Merge, ModelConfig, SamplingSchedule, ScheduledSampling,
-    TrainConfig,
+    AttentionScore, CellKind, Config, Feedback, IoMode, Loss, Merge, ModelConfig, SamplingSchedule,
+    ScheduledSampling, TrainConfig,
 };
 use rnn_zoo::data::{Batch, Input, Sample, SampleInput, Schema};
 use rnn_zoo::model::{END, EncoderDecoder, Hypothesis, Model, Objective, Search};
@@ -210,6 +210,67 @@ impl Task for Searches {
             }
         }
     }
+}
+
+/// One-to-many: three features in, tokens out.
+fn alone(cell: CellKind) -> ModelConfig {
+    ModelConfig {
+        d_input: Some(3),
+        d_output: Some(SYMBOLS),
+        feedback: Some(Feedback::Token),
+        d_feedback: Some(4),
+        max_steps: Some(MAX_STEPS),
+        ..ModelConfig::new(IoMode::OneToMany, cell, 5)
+    }
+}
+
+#[derive(Clone)]
+struct Alone;
+
+impl Task for Alone {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        for config in [alone(CellKind::Gru), ModelConfig { n_layers: 2, ..alone(CellKind::Lstm) }] {
+            let what = format!("{config:?}");
+            let whole = Model::<B>::new(&config, 3, &device).unwrap();
+            let Model::EncoderDecoder(model) = &whole else { panic!("{what}") };
+            let rows = noise(9, 2);
+            let input = |rows: &[f32]| Input::Features(tensor::<B, 3>(rows, [rows.len() / 3, 1, 3], &device));
+
+            let written = model.decode(input(&rows), None, MAX_STEPS).output;
+            let classes: Tensor<B, 2, Int> = written.clone().argmax(2).squeeze_dim(2);
+            let given = model.forward_given(input(&rows), None, classes.clone());
+            assert_close(&what, &values(written), &values(given.clone()));
+            let other = model.forward_given(input(&noise(9, 7)), None, classes.clone());
+            assert_ne!(values(other), values(given.clone()), "the input is not read: {what}");
+            let grads = GradientsParams::from_grads(given.square().sum().backward(), &whole);
+            assert_eq!(grads.len(), named_tensors(&whole).len(), "a parameter without a gradient: {what}");
+
+            // Its own tokens, where training asks for them.
+            let read = model.sampled(input(&rows), None, classes.clone(), || false);
+            let ints = |t: Tensor<B, 2, Int>| t.into_data().convert::<i64>().to_vec::<i64>().unwrap();
+            assert_eq!(ints(read), ints(model.given(classes)), "{what}");
+
+            for search in [Search::Greedy, beam(4, 0.6, 3)] {
+                let found = model.search(input(&rows), None, &search, MAX_STEPS).unwrap();
+                let targets: Vec<_> = found.iter().map(|found| found[0].target()).collect();
+                let scores = model.score(input(&rows), None, &targets);
+                for (b, (found, score)) in found.iter().zip(scores).enumerate() {
+                    check(&what, found, if search == Search::Greedy { 1 } else { 3 }, MAX_STEPS, None);
+                    let off = (found[0].score - score).abs();
+                    assert!(off <= 1e-4 * score.abs() + 1e-6, "{what}: {score}, not {:?}", found[0]);
+                    let one = model.search(input(&rows[3 * b..][..3]), None, &search, MAX_STEPS).unwrap();
+                    assert_same(&what, found, &one[0]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_decoder_alone_says_of_a_vector_what_it_finds() {
+    on_each_backend(Alone);
 }
 
 /// What holds of every sequence's hypotheses.

@@ -12,6 +12,7 @@ mod pytorch;
 mod recurrent;
 mod report;
 mod resume;
+mod strokes;
 mod support;
 mod sweep;
 mod texts;

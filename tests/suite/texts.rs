@@ -111,6 +111,88 @@ fn a_model_translates() {
     }
 }
 
+const PLACES: &str = r#"
+name = "tiny-places"
+
+[model]
+mode = "one-to-many"
+cell = "gru"
+d_hidden = 24
+feedback = "token"
+d_feedback = 16
+max_steps = 30
+
+[data]
+format = "attributes"
+train = "places.csv"
+test = "others.csv"
+delexicalize = ["name"]
+pieces = 60
+
+[train]
+epochs = 40
+batch_size = 8
+lr = 0.02
+"#;
+
+/// All attributes of some places, each with these texts, in which N, F and A stand for name, food and area.
+fn places(names: &[&str], texts: &[&str]) -> String {
+    let mut rows = "mr,ref\n".to_string();
+    for name in names {
+        for (food, area) in [("French", "old town"), ("Thai", "old town"), ("French", "hills")] {
+            for text in texts {
+                let text = text.replace('N', name).replace('F', food).replace('A', area);
+                rows += &format!("\"name[{name}], food[{food}], area[{area}]\",\"{text}\"\n");
+            }
+        }
+    }
+    rows
+}
+
+#[test]
+fn a_model_says_attributes() {
+    let w = Workshop::new();
+    let said = "N, in the A, serves F food.";
+    w.write(
+        "places.csv",
+        places(&["Mill", "The Mill", "Lamb", "Inn", "Cotto", "Zizzi", "Vaults"], &[said; 4]),
+    );
+    w.write("others.csv", places(&["The Yé", "Boat"], &["F food is what N of the A serves.", said]));
+    w.write("p.toml", PLACES);
+    w.run("train p.toml --run p --quiet").ok();
+    let value = |metric: &str| {
+        let said = w.run(&format!("eval p --metric {metric} --format json")).json();
+        // Six places, each with two references.
+        assert_eq!((&said[0]["split"], &said[0]["n"]), (&"test".into(), &6.into()));
+        said[0]["value"].as_f64().unwrap()
+    };
+    assert!(value("bleu") > 99.0 && value("rouge-l") > 99.0, "{} {}", value("bleu"), value("rouge-l"));
+    // In any order, with a name that nobody has seen.
+    let asked = "area[hills],name[Xx],food[French]";
+    assert_eq!(w.run(&format!("predict p {asked}")).ok(), "Xx, in the hills, serves French food.\n");
+    let lines = "name[A B], food[Thai], area[old town]\nfood[French], area[hills], name[C]\n";
+    let expected = "A B, in the old town, serves Thai food.\nC, in the hills, serves French food.\n";
+    assert_eq!(w.run_with("predict p - --beam 1", lines).ok(), expected);
+    w.write("lines", lines);
+    assert_eq!(w.run("predict p lines").ok(), expected);
+    assert_eq!(w.run(&format!("predict p {asked} --n-best 3")).ok().lines().count(), 3);
+    for (command, says) in [
+        ("predict p food[Greek]", "`Greek` is not among the values of `food`"),
+        ("predict p a[b]", "attribute `a` is not among those of the training data: name, food, area"),
+        ("predict p food", "write attributes as in"),
+        ("eval p --baseline", "no baseline"),
+        ("export p --format onnx", "one-to-many model of tokens is not written as ONNX"),
+        ("export p --format pytorch", "`model.feedback`: PyTorch has no counterpart"),
+        ("predict p a[b] --attention a.svg", "attribute `a`"),
+        ("generate p --prompt a", "cannot go on from its own text"),
+    ] {
+        let said = w.run(command);
+        assert_eq!(said.code, Some(1), "{command}");
+        assert!(said.err.contains(says), "{command}: {}", said.err);
+    }
+    assert!(w.run("info p").ok().contains("3 attributes: name, food, area"));
+}
+
 #[test]
 fn bleu_and_rouge_are_those_of_their_packages() {
     let Some(python) = std::env::var_os("RNN_ZOO_PYTHON") else {

@@ -1,0 +1,142 @@
+//! A model that draws what it sees: trained, scored and asked on the command line.
+
+use crate::cli::Workshop;
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+name = "tiny-strokes"
+
+[model]
+mode = "one-to-many"
+cell = "gru"
+d_hidden = 24
+feedback = "token"
+d_feedback = 8
+max_steps = 20
+
+[data]
+format = "strokes"
+train = "train.jsonl"
+test = "test.jsonl"
+side = 7
+spacing = 15
+
+[train]
+epochs = 60
+batch_size = 8
+lr = 0.02
+"#;
+
+const FRAME: usize = 105;
+
+/// Three lines across and three lines down, which each hand draws a pixel higher, lower or in between.
+fn stroke(hand: usize, kind: usize) -> [[f64; 2]; 2] {
+    let at = [22.5, 52.5, 82.5][kind % 3] + (hand % 3) as f64 - 1.0;
+    if kind < 3 { [[22.5, at], [82.5, at]] } else { [[at, 22.5], [at, 82.5]] }
+}
+
+/// Whether a pixel is ink.
+fn is_ink([[left, top], [right, bottom]]: [[f64; 2]; 2], k: usize) -> bool {
+    let (x, y) = ((k % FRAME) as f64 + 0.5, (k / FRAME) as f64 + 0.5);
+    (left - 2.0..=right + 2.0).contains(&x) && (top - 2.0..=bottom + 2.0).contains(&y)
+}
+
+fn line(hand: usize, kind: usize) -> String {
+    let stroke = stroke(hand, kind);
+    let mut image = vec![0u8; (FRAME * FRAME).div_ceil(8)];
+    for k in (0..FRAME * FRAME).filter(|&k| is_ink(stroke, k)) {
+        image[k / 8] |= 128 >> (k % 8);
+    }
+    let image: String = image.iter().map(|byte| format!("{byte:02x}")).collect();
+    let points = stroke.map(|[x, y]| [x, y, 0.0]);
+    json!({"alphabet": "lines", "drawer": hand, "strokes": [points], "image": image}).to_string()
+}
+
+fn file(hands: std::ops::Range<usize>) -> String {
+    let all = hands.flat_map(|hand| (0..6).map(move |kind| line(hand, kind) + "\n"));
+    all.collect()
+}
+
+#[test]
+fn a_model_draws_what_it_sees() {
+    let w = Workshop::new();
+    w.write("train.jsonl", file(0..8));
+    w.write("test.jsonl", file(9..11));
+    w.write("s.toml", CONFIG);
+    w.run("train s.toml --run s --quiet").ok();
+    let value = |metric: &str| {
+        let [said] = w.run(&format!("eval s --metric {metric} --format json")).json().try_into().unwrap();
+        assert_eq!((&said["split"], &said["n"]), (&"test".into(), &12.into()));
+        said["value"].as_f64().unwrap()
+    };
+    let [chamfer, dtw, overlap] = ["chamfer", "dtw", "overlap"].map(value);
+    assert!(chamfer < 3.0 && dtw < 4.0 && overlap > 0.4, "{chamfer} {dtw} {overlap}");
+    let [model, baseline] = w.run("eval s --baseline --format json").json().try_into().unwrap();
+    assert_eq!((&model["metric"], &baseline["metric"]), (&"nats".into(), &"chamfer".into()));
+    assert_eq!(baseline["baseline"], "the nearest training drawing");
+    // Hands that drew as these do, or two pixels beside them, were trained on.
+    assert!(baseline["value"].as_f64().unwrap() <= 2.0, "{baseline}");
+
+    // From cell to cell, a line of the file, of stdin and of the command line alike.
+    let all = w.run("predict s test.jsonl --format json").json();
+    assert_eq!(all.len(), 12);
+    let points =
+        |answer: &Value| -> Vec<Vec<[f32; 2]>> { serde_json::from_value(answer["strokes"].clone()).unwrap() };
+    let [first] = points(&all[0]).try_into().unwrap();
+    assert!(
+        first.iter().all(|[_, y]| (y - 22.5).abs() <= 15.0) && first[0][0] < first[first.len() - 1][0],
+        "{first:?}"
+    );
+    assert_eq!(all[0]["finished"], true);
+    let strokes = |answers: &[Value]| answers.iter().map(points).collect::<Vec<_>>();
+    let lines = w.run_with("predict s - --format json", file(9..10)).json();
+    assert_eq!(strokes(&lines), strokes(&all[..6]));
+    let given = w.run(&format!("predict s {} --format json", line(9, 0))).json();
+    assert_eq!(strokes(&given), strokes(&all[..1]));
+    let told = w.run("predict s test.jsonl");
+    let expected: Vec<String> = first.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
+    assert_eq!(told.ok().lines().next(), Some(expected.join(" ").as_str()));
+
+    // The same picture as PNG, by itself and in a folder.
+    let grey: Vec<u8> = (0..FRAME * FRAME).map(|k| if is_ink(stroke(9, 0), k) { 0 } else { 255 }).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, FRAME as u32, FRAME as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&grey).unwrap();
+    w.write("pictures/first.png", &bytes);
+    let picture = w.run("predict s pictures/first.png --format json").json();
+    assert_eq!(strokes(&picture), strokes(&all[..1]));
+    let [in_folder] = w.run("predict s pictures --format json").json().try_into().unwrap();
+    assert_eq!((&in_folder["file"], &in_folder["strokes"]), (&"first.png".into(), &all[0]["strokes"]));
+
+    let [several] = w.run("predict s pictures/first.png --n-best 3 --format json").json().try_into().unwrap();
+    assert_eq!(several["hypotheses"].as_array().unwrap().len(), 3);
+    assert_eq!(several["strokes"], all[0]["strokes"]);
+    for (command, n) in
+        [("predict s test.jsonl --svg all.svg", 12), ("predict s pictures/first.png --svg one.svg", 1)]
+    {
+        w.run(command).ok();
+        let svg = w.read(command.rsplit(' ').next().unwrap());
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        let lines = document.descendants().filter(|node| node.has_tag_name("polyline"));
+        assert!(lines.count() >= n, "{command}");
+    }
+    for (command, says) in [
+        ("predict s test.jsonl --svg one.svg", "exists already"),
+        ("predict s - --svg new.svg", "give no folder or stdin"),
+        ("predict s pictures --svg new.svg", "give no folder or stdin"),
+        ("predict tiny 1:1 --svg new.svg", "only a model of `strokes` data"),
+        ("predict s nothing.png", "there is no file of that name"),
+        ("predict s {}", "missing field `image`"),
+        ("eval s --plot new.svg", "only a model of `csv` data"),
+        ("eval s --confusion new.svg", "a confusion matrix is of classes"),
+        ("export s --format onnx", "one-to-many model of tokens is not written as ONNX"),
+        ("generate s --prompt a", "cannot go on from its own text"),
+    ] {
+        let said = w.run(command);
+        assert_eq!(said.code, Some(1), "{command}");
+        assert!(said.err.contains(says), "{command}: {}", said.err);
+    }
+    assert!(!w.path("new.svg").exists());
+    assert!(w.run("info s").ok().contains("strokes over a grid of 7 x 7 cells"));
+}
