@@ -1,5 +1,7 @@
 use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json, show_error};
+use crate::artifact::ModelFolder;
 use crate::config::{DataFormat, IoMode};
+use crate::data::readings::{Reading, Readings};
 use crate::data::sub_words::SubWordReader;
 use crate::data::{
     self, InputSchema, SampleInput, Stroke, TargetSchema, Vocabulary, attributes, audio, pairs, series,
@@ -24,7 +26,7 @@ pub struct PredictArgs {
     model: ModelArg,
     /// A file of the model's own kind (of texts and attributes: one a line), a folder of such files, or one sequence as it
     /// would stand in one; of a model of sound a .wav file, a folder of them or a .tar.gz; of a model that draws a .png
-    /// file too; `-`: one a line from stdin
+    /// file too; `-`: one a line from stdin; of a stream a first line may name the columns
     #[arg(
         allow_hyphen_values = true,
         required_unless_present = "input",
@@ -38,7 +40,8 @@ pub struct PredictArgs {
     /// Where y, h_n and c_n go; an existing file is not overwritten
     #[arg(long, requires = "input", value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Of `-`: tell a line that is wrong or lacks a value on stderr, with its number, and go on with the next one
+    /// Of `-`: tell a line that is wrong or lacks a value on stderr, with its number, and go on with the next one; in a
+    /// stream the reading a season before, or the last one, stands in for it
     #[arg(long, conflicts_with = "input")]
     follow: bool,
     /// Steps that a one-to-many or encoder-decoder model writes at most [default: as configured]
@@ -119,36 +122,14 @@ pub fn run(args: PredictArgs) -> Result<()> {
         ));
     }
     let show = |answer: &Answer, words: &[String]| match args.format {
-        Format::Json => print_json(&json(answer, words)),
+        Format::Json => print_json(&json(answer, words, folder)),
         Format::Text => print(&plain(answer, words)),
     };
     if args.follow && text != "-" {
         return Err(Error::Input("--follow reads lines as they come: give - as the input".into()));
     }
     if text == "-" {
-        // A one-to-one model reads a stream: a line is a reading, the state goes from line to line.
-        let mut stream =
-            (folder.config.model.mode == IoMode::OneToOne).then(|| model.stream()).transpose()?;
-        for (k, line) in std::io::stdin().lock().lines().enumerate() {
-            let at = |message: String| Error::line("stdin", k + 1, message);
-            // What is no text is one line; where reading itself fails there is no next one.
-            let is_line = !matches!(&line, Err(e) if e.kind() != ErrorKind::InvalidData);
-            let line = line.map_err(|e| at(format!("cannot be read ({e}): give UTF-8 text")));
-            let answer = line.and_then(|line| {
-                let Parsed { input, words } = parse(asked, &line).map_err(|e| at(e.to_string()))?;
-                let answer = match &mut stream {
-                    Some(stream) => stream.step(&input),
-                    None => ask(&[input]).map(|mut answers| answers.remove(0)),
-                };
-                Ok((answer.map_err(|e| at(e.to_string()))?, words))
-            });
-            match answer {
-                Ok((answer, words)) => show(&answer, &words)?,
-                Err(e) if args.follow && is_line => show_error(&e),
-                Err(e) => return Err(e),
-            }
-        }
-        return Ok(());
+        return answer_lines(asked, ask, args.follow, show);
     }
     let sound = folder.config.data.format == DataFormat::Wav;
     if sound && audio::is_collection(Path::new(&text)) {
@@ -229,6 +210,67 @@ impl From<SampleInput> for Parsed {
     }
 }
 
+/// Answers each line of stdin.
+fn answer_lines(
+    asked: Asked,
+    ask: impl Fn(&[SampleInput]) -> Result<Vec<Answer>>,
+    follow: bool,
+    show: impl Fn(&Answer, &[String]) -> Result<()>,
+) -> Result<()> {
+    let folder = asked.model.folder();
+    // A one-to-one model reads a stream: a line is a reading, the state goes from line to line.
+    let streams = folder.config.model.mode == IoMode::OneToOne;
+    let mut stream = streams.then(|| asked.model.stream()).transpose()?;
+    let of_values = matches!(folder.schema.input, InputSchema::Features { .. });
+    let mut readings = (streams && of_values).then(|| Readings::new(&folder.schema.input));
+    let mut lines = std::io::stdin().lock().lines().zip(1..).peekable();
+    let has_header = match (&mut readings, lines.peek()) {
+        (Some(readings), Some((Ok(first), _))) => {
+            readings.header(first).map_err(|e| Error::line("stdin", 1, e.to_string()))?
+        }
+        _ => false,
+    };
+    if has_header {
+        lines.next();
+    }
+    for (line, n) in lines {
+        // What is no text is one line; where reading itself fails there is no next one.
+        let is_line = !matches!(&line, Err(e) if e.kind() != ErrorKind::InvalidData);
+        let line = line.map_err(|e| Error::Input(format!("cannot be read ({e}): give UTF-8 text")));
+        let (missing, parsed, is_row) = match &mut readings {
+            Some(readings) => {
+                let Reading { missing, values, is_row } = readings.read(line);
+                (missing, values.map(|values| Parsed::from(SampleInput::Features(values))), is_row)
+            }
+            None => (0, line.and_then(|line| parse(asked, &line)), true),
+        };
+        if missing > 0 {
+            tell(format!("note: stdin:{n}: {missing} row(s) missing before this one"));
+        }
+        if let Some(stream) = &mut stream {
+            stream.skip(missing);
+        }
+        let answer = parsed.and_then(|Parsed { input, words }| {
+            let answer = match &mut stream {
+                Some(stream) => stream.step(&input)?,
+                None => ask(&[input])?.remove(0),
+            };
+            Ok((answer, words))
+        });
+        match answer.map_err(|e| Error::line("stdin", n, e.to_string())) {
+            Ok((answer, words)) => show(&answer, &words)?,
+            Err(e) if follow && is_line => {
+                show_error(&e);
+                if let Some(stream) = &mut stream {
+                    stream.skip(usize::from(is_row));
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 /// Answers each clip of a folder or an archive, after its name.
 fn answer_clips(model: &dyn Predictor, path: &Path, format: Format) -> Result<()> {
     let folder = model.folder();
@@ -236,7 +278,7 @@ fn answer_clips(model: &dyn Predictor, path: &Path, format: Format) -> Result<()
     let (names, inputs): (Vec<_>, Vec<_>) =
         clips.into_iter().map(|(name, clip)| (name, SampleInput::Features(clip))).unzip();
     let answers = model.predict(&inputs, None)?;
-    names.iter().zip(&answers).try_for_each(|(name, answer)| show_of(name, answer, &[], format))
+    names.iter().zip(&answers).try_for_each(|(name, answer)| show_of(name, answer, &[], folder, format))
 }
 
 /// Answers the sequences of each file of a folder, in the order of their names, each after its file's.
@@ -260,17 +302,17 @@ fn answer_files(
         let inputs: Vec<SampleInput> = parsed.iter().map(|p| p.input.clone()).collect();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         for (answer, Parsed { words, .. }) in ask(&inputs)?.iter().zip(&parsed) {
-            show_of(&name, answer, words, format)?;
+            show_of(&name, answer, words, asked.model.folder(), format)?;
         }
     }
     Ok(())
 }
 
 /// Prints an answer after the name of its file.
-fn show_of(name: &str, answer: &Answer, words: &[String], format: Format) -> Result<()> {
+fn show_of(name: &str, answer: &Answer, words: &[String], model: &ModelFolder, format: Format) -> Result<()> {
     match format {
         Format::Json => {
-            let mut answer = json(answer, words);
+            let mut answer = json(answer, words, model);
             answer["file"] = name.into();
             print_json(&answer)
         }
@@ -391,7 +433,7 @@ fn plain(answer: &Answer, words: &[String]) -> String {
     }
 }
 
-fn json(answer: &Answer, words: &[String]) -> serde_json::Value {
+fn json(answer: &Answer, words: &[String], model: &ModelFolder) -> serde_json::Value {
     let steps = |steps: &[(String, f64)]| -> Vec<_> {
         steps.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect()
     };
@@ -422,10 +464,23 @@ fn json(answer: &Answer, words: &[String]) -> serde_json::Value {
         }
         Answer::Labels(labels) => serde_json::json!({"text": answer.label(), "steps": steps(labels)}),
         Answer::Tasks(tasks) => {
-            tasks.iter().map(|(name, answer)| (name.clone(), json(answer, words))).collect()
+            tasks.iter().map(|(name, answer)| (name.clone(), json(answer, words, model))).collect()
         }
         Answer::Values(values) => {
-            serde_json::json!({"values": values.data.chunks(values.channels).collect::<Vec<_>>()})
+            let columns = series::target_columns(&model.config.data, &model.schema.target);
+            // Of a trajectory a step has several rows.
+            let step = |step: &[f32]| match columns.len() {
+                n if n > 0 && model.config.data.trajectory => {
+                    serde_json::json!(step.chunks(n).collect::<Vec<_>>())
+                }
+                _ => serde_json::json!(step),
+            };
+            let steps: Vec<_> = values.data.chunks(values.channels).map(step).collect();
+            let mut said = serde_json::json!({"values": steps});
+            if !columns.is_empty() {
+                said["columns"] = columns.into();
+            }
+            said
         }
     }
 }

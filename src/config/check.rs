@@ -219,6 +219,7 @@ impl DataConfig {
             horizon: None,
             trajectory: false,
             season: None,
+            seasons: None,
             rows: None,
             window: None,
             unit: None,
@@ -295,6 +296,7 @@ impl ModelConfig {
             pooling: None,
             feedback: None,
             d_feedback: None,
+            d_projection: None,
             attention: None,
             input_feeding: false,
             max_steps: None,
@@ -339,6 +341,7 @@ impl ModelConfig {
         size("model.vocabulary", self.vocabulary, MAX_VOCABULARY)?;
         size("model.d_embedding", self.d_embedding, MAX_FEATURES)?;
         size("model.d_feedback", self.d_feedback, MAX_FEATURES)?;
+        size("model.d_projection", self.d_projection, MAX_FEATURES)?;
         // A token model's output is its vocabulary.
         size("model.d_output", self.d_output, MAX_VOCABULARY)?;
         size("model.max_steps", self.max_steps, MAX_COUNT)?;
@@ -353,7 +356,7 @@ impl ModelConfig {
             size("model.characters.d_hidden", characters.d_hidden, MAX_FEATURES)?;
         }
         need(
-            self.dropout == 0.0 || self.n_layers > 1,
+            self.dropout == 0.0 || self.n_layers > 1 || self.d_projection.is_some(),
             "model.dropout",
             "dropout acts between layers; there is one: use head_dropout, or n_layers = 2",
         )?;
@@ -596,6 +599,16 @@ impl ModelConfig {
              write both or neither",
         )?;
         need(
+            self.d_projection.is_none() || self.feedback == Some(Feedback::Token),
+            "model.d_projection",
+            "only mode = \"one-to-many\" with feedback = \"token\" reads a vector beside every token: leave it out",
+        )?;
+        need(
+            self.d_projection.is_none() || self.d_embedding.is_none(),
+            "model.d_projection",
+            "projects features, and the model reads a token, whose embedding is of any size already: leave it out",
+        )?;
+        need(
             self.max_steps.is_none() || matches!(self.mode, IoMode::OneToMany | IoMode::EncoderDecoder),
             "model.max_steps",
             "only the modes one-to-many and encoder-decoder choose how long they write: leave it out",
@@ -638,6 +651,14 @@ impl DataConfig {
         size("data.horizon", self.horizon, MAX_COUNT)?;
         size("data.window", self.window, MAX_COUNT)?;
         size("data.season", self.season, MAX_COUNT)?;
+        size("data.seasons", self.seasons, MAX_COUNT)?;
+        need(
+            self.seasons.is_none() || self.season.is_some(),
+            "data.seasons",
+            "is of values that stand data.season rows apart: write that too, or leave this out",
+        )?;
+        let back = self.season.unwrap_or(1).saturating_mul(self.seasons.unwrap_or(1));
+        need(back <= MAX_COUNT, "data.seasons", &format!("go back {back} rows, the limit is {MAX_COUNT}"))?;
         size("data.rows", self.rows, MAX_SAMPLES)?;
         let horizon = self.horizon.unwrap_or(1);
         need(
@@ -751,7 +772,7 @@ impl DataConfig {
         };
         const MADE: &[DataFormat] = &[Adding, CopyMemory];
         const WORDS: &[DataFormat] = &[Text, LabelledText, Tagged, IntentSlots];
-        let options: [(&str, bool, &[DataFormat]); 33] = [
+        let options: [(&str, bool, &[DataFormat]); 34] = [
             ("train", self.train.is_some(), FILES),
             ("valid", self.valid.is_some(), FILES),
             ("test", self.test.is_some(), FILES),
@@ -762,6 +783,7 @@ impl DataConfig {
             ("horizon", self.horizon.is_some(), &[Csv]),
             ("trajectory", self.trajectory, &[Csv]),
             ("season", self.season.is_some(), &[Csv]),
+            ("seasons", self.seasons.is_some(), &[Csv]),
             ("rows", self.rows.is_some(), &[Csv]),
             ("window", self.window.is_some(), &[Csv, Text]),
             ("unit", self.unit.is_some(), &[Text]),
@@ -1055,6 +1077,8 @@ mod tests {
             (PROGRAM, "model.mode=one-to-one"),
             (PROGRAM, "model.mode=one-to-many"),
             (PROGRAM, "model.mode=one-to-many model.feedback=token model.d_feedback=3"),
+            (PROGRAM, "model.mode=one-to-many model.feedback=token model.d_feedback=3 model.d_projection=2"),
+            (STROKES, "model.d_projection=8 model.input_dropout=0.1 model.dropout=0.1"),
             (ATTRIBUTES, "model.embedding_deviation=0.1 model.head_dropout=0.5"),
             (STROKES, "data.side=20 data.spacing=4 data.copies=3 data.steps=90 train.input_noise=0.1"),
             (ATTRIBUTES, "data.delexicalize=['name'] data.pieces=50 data.steps=9 data.lowercase=true"),
@@ -1225,6 +1249,9 @@ mod tests {
             (TEXT, "data.rows=2", "data.rows", "only on csv"),
             (CSV, "data.rows=0", "data.rows", "must be 1"),
             (CSV, "data.season=0", "data.season", "must be 1"),
+            (CSV, "data.seasons=2", "data.seasons", "write that too"),
+            (CSV, "data.season=2 data.seasons=0", "data.seasons", "must be 1"),
+            (CSV, "data.season=1000000 data.seasons=1000000", "data.seasons", "the limit is"),
             (CSV, "data.season=3 data.horizon=4", "data.season", "write 4 or more"),
             (CSV, "data.season=3 data.columns=['x'] data.targets=['y']", "data.season", "in data.columns"),
             (TS, "data.steps=2", "data.steps", "adding, copy-memory, pairs, attributes or strokes"),
@@ -1253,6 +1280,22 @@ mod tests {
             (ATTRIBUTES, "data.languages=['a','b']", "data.languages", "only on pairs"),
             (ATTRIBUTES, "train.loss=mse", "train.loss", "cross-entropy or softmax-mse"),
             (ATTRIBUTES, "data.side=8", "data.side", "only on strokes"),
+            (TS, "model.d_projection=3", "model.d_projection", "one-to-many"),
+            (PAIRS, "model.d_projection=3", "model.d_projection", "one-to-many"),
+            (
+                PROGRAM,
+                "model.mode=one-to-many model.d_projection=3",
+                "model.d_projection",
+                "with feedback = \"token\"",
+            ),
+            (STROKES, "model.d_projection=0", "model.d_projection", "must be 1"),
+            (STROKES, "model.d_projection=65537", "model.d_projection", "1 to 65536"),
+            (
+                PROGRAM,
+                "model.mode=one-to-many model.feedback=token model.d_feedback=3 model.d_embedding=3 model.d_projection=3",
+                "model.d_projection",
+                "the model reads a token",
+            ),
             (STROKES, "data.pieces=60", "data.pieces", "only on pairs or attributes"),
             (STROKES, "model.mode=many-to-one", "model.feedback", "only mode = \"one-to-many\""),
             (STROKES, "model.d_embedding=3", "model.d_embedding", "`strokes` data is features"),

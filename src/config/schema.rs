@@ -269,6 +269,10 @@ pub struct ModelConfig {
     /// Features of the embedding of what `feedback = "token"` reads back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_feedback: Option<usize>,
+    /// `feedback = "token"`, feature input: features of a layer `tanh(W x + b)` between the vector and the decoder,
+    /// computed once a sequence; `dropout` acts on what it gives, too. Left out: the decoder reads the vector itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_projection: Option<usize>,
     /// Encoder-decoder: how the decoder looks back at what was read, step by step. Left out: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionScore>,
@@ -423,6 +427,10 @@ pub struct DataConfig {
     /// `horizon` or more. Answers are values again. Left out: values themselves are learnt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub season: Option<usize>,
+    /// `csv`: with `season`, how many values, one of each season before, have their mean taken in place of the last one; it is moved
+    /// to the mean of the last season's rows. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seasons: Option<usize>,
     /// `csv`: rows of the training file that are taken, from its start, to be parted. Left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,

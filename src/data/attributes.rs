@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Several lines may have the same attributes: each is a sample to be trained on, and together they are the references
-//! of what is written for them. They are never parted between training, validation and test.
+//! of what is written for them. They are never parted between training, validation and test. They are held out only
+//! where others that are trained on have all their values, as a model reads no value that training has not seen.
 //!
 //! Attributes are one vector: of each attribute a feature a value that training has seen. Those of `delexicalize` may
 //! have any value, and have one feature, which says whether they are there. In texts a word stands for their value,
@@ -19,11 +20,13 @@ use super::sample::{
 };
 use super::series::{csv_error, line_of};
 use super::sub_words::SubWords;
-use super::{Source, list, mismatch, read_text, split};
+use super::{Source, list, mismatch, read_text};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use csv::{ReaderBuilder, Trim};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Names of attributes and their values.
@@ -79,7 +82,8 @@ fn stand_in(name: &str) -> String {
     std::iter::once('x').chain(letters).collect()
 }
 
-/// A text with `with` in the place of `words`, where these are not parts of other words.
+/// A text with `with` in the place of `words`, where these are not parts of other words. With nothing in their place the
+/// space before them goes too.
 pub(super) fn replace(text: &str, words: &str, with: &str) -> String {
     let in_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let (mut replaced, mut from) = (String::new(), 0);
@@ -87,6 +91,9 @@ pub(super) fn replace(text: &str, words: &str, with: &str) -> String {
         let end = at + words.len();
         if !in_word(text[..at].chars().next_back()) && !in_word(text[end..].chars().next()) {
             replaced += &text[from..at];
+            if with.is_empty() && replaced.ends_with(' ') {
+                replaced.pop();
+            }
             replaced += with;
             from = end;
         }
@@ -113,7 +120,8 @@ fn encode(meaning: &[(String, String)], attributes: &[AttributeSchema]) -> Resul
         let value = meaning.iter().find(|(other, _)| other == name).map(|(_, value)| value);
         if values.is_empty() {
             data.push(if value.is_some() { 1.0 } else { 0.0 });
-            names.extend(value.map(|value| (stand_in(name), value.clone())));
+            // Of one that is not there the stand-in is known too, so that it can be dropped where it is written.
+            names.push((stand_in(name), value.cloned().unwrap_or_default()));
             continue;
         }
         if let Some(value) = value.filter(|value| !values.contains(value)) {
@@ -141,7 +149,17 @@ impl Source for Attributes {
     /// Rows.
     type Part = Vec<usize>;
 
-    fn open(path: &Path, config: &DataConfig, _: IoMode, _: Option<&Schema>) -> Result<Self> {
+    fn open(path: &Path, config: &DataConfig, _: IoMode, schema: Option<&Schema>) -> Result<Self> {
+        for (k, name) in config.delexicalize.iter().enumerate() {
+            let word = stand_in(name);
+            if let Some(other) = config.delexicalize[..k].iter().find(|other| stand_in(other) == word) {
+                let message = format!(
+                    "names `{other}` and `{name}`, and `{word}` would stand for both: leave one out, or give it \
+                     another name in the data"
+                );
+                return Err(Error::config("data.delexicalize", message));
+            }
+        }
         let text = read_text(path)?;
         let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
         let n_columns = reader.headers().map_err(|e| csv_error(path, &text, &e))?.len();
@@ -171,6 +189,14 @@ impl Source for Attributes {
         if rows.is_empty() {
             return Err(Error::file(path, "has no row under its header"));
         }
+        if schema.is_none() {
+            let names: BTreeSet<&String> = meanings.iter().flatten().map(|(name, _)| name).collect();
+            if let Some(name) = config.delexicalize.iter().find(|name| !names.contains(name)) {
+                let message =
+                    format!("names `{name}`, which the training data has not: it has {}", list(&names));
+                return Err(Error::config("data.delexicalize", message));
+            }
+        }
         Ok(Self {
             path: path.into(),
             rows,
@@ -183,12 +209,40 @@ impl Source for Attributes {
     }
 
     fn cut(&self, valid: f64, test: f64, seed: u64) -> Result<[Self::Part; 3]> {
-        let all = vec!["attributes"; self.meanings.len()];
-        let parts = split::by_class(&self.path, &all, valid, test, seed)?;
-        Ok(parts.map(|meanings| {
-            let meanings: HashSet<usize> = meanings.into_iter().collect();
-            (0..self.rows.len()).filter(|&k| meanings.contains(&self.rows[k].meaning)).collect()
-        }))
+        let n = self.meanings.len();
+        let mut order: Vec<usize> = (0..n).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        // How many sets of attributes have each value, of those that are not held out.
+        let mut left: HashMap<(&str, &str), usize> = HashMap::new();
+        for value in (0..n).flat_map(|k| self.values(k)) {
+            *left.entry(value).or_default() += 1;
+        }
+        let most = [valid, test].map(|fraction| (n as f64 * fraction).round() as usize);
+        let mut held_out = [0; 2];
+        // 0: trained on.
+        let mut part_of = vec![0; n];
+        for k in order {
+            let Some(part) = (0..2).find(|&part| held_out[part] < most[part]) else { break };
+            if self.values(k).all(|value| left[&value] > 1) {
+                for value in self.values(k) {
+                    *left.entry(value).or_default() -= 1;
+                }
+                held_out[part] += 1;
+                part_of[k] = 1 + part;
+            }
+        }
+        if let Some(part) = (0..2).find(|&part| held_out[part] == 0 && most[part] > 0) {
+            let (what, key) = [("validation", "valid"), ("test", "test")][part];
+            let message = format!(
+                "has no attributes that can be held out for {what}, as each set of them has a value that no other \
+                 one has: name attributes of such values in `data.delexicalize`, or a file in `data.{key}`"
+            );
+            return Err(Error::file(&self.path, message));
+        }
+        let rows = |part: usize| -> Vec<usize> {
+            (0..self.rows.len()).filter(|&k| part_of[self.rows[k].meaning] == part).collect()
+        };
+        Ok([0, 1, 2].map(rows))
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
@@ -200,10 +254,6 @@ impl Source for Attributes {
                 names.push(name);
             }
             values.insert(value);
-        }
-        if let Some(name) = self.delexicalize.iter().find(|name| !values.contains_key(name)) {
-            let message = format!("names `{name}`, which the training data has not: it has {}", list(&names));
-            return Err(Error::config("data.delexicalize", message));
         }
         let attribute = |name: &String| AttributeSchema {
             name: name.clone(),
@@ -245,6 +295,15 @@ impl Attributes {
     fn text(&self, row: usize, delexicalize: &[String]) -> String {
         let Row { meaning, text, .. } = &self.rows[row];
         delexicalized(text, &self.meanings[*meaning], delexicalize)
+    }
+
+    /// What training has to have seen of a set of attributes: its values, and of those that may be any that they are
+    /// there.
+    fn values(&self, meaning: usize) -> impl Iterator<Item = (&str, &str)> {
+        self.meanings[meaning].iter().map(move |(name, value)| match self.delexicalize.contains(name) {
+            true => (name.as_str(), ""),
+            false => (name.as_str(), value.as_str()),
+        })
     }
 }
 
@@ -326,7 +385,8 @@ mod tests {
             panic!("no attributes")
         };
         assert_eq!((vector.data.as_slice(), vector.steps()), ([1.0, 0.0, 1.0, 0.0].as_slice(), 1));
-        assert_eq!(names, [("xname".to_string(), "A, b".to_string())]);
+        let expected = [("xname", "A, b"), ("xnear", "")];
+        assert_eq!(names, expected.map(|(word, name)| (word.to_string(), name.to_string())));
         for (text, says) in [
             ("", "`` is no attribute"),
             ("name", "`name` is no attribute: write attributes as in"),
@@ -345,9 +405,60 @@ mod tests {
     }
 
     #[test]
+    fn a_word_for_a_name_that_is_not_given_is_dropped() {
+        let data = loaded(&places(), NAMES).unwrap();
+        let TargetSchema::Text(sub_words) = &data.schema.target else { panic!("no text") };
+        let texts = TargetText::of(&data.schema.target).unwrap();
+        let tokens = sub_words.reader().unwrap().encode("xname near xnear is French.", 99);
+        for (given, text) in [
+            ("name[A B], near[Inn 3]", "A B near Inn 3 is French."),
+            ("name[A B], food[French]", "A B near is French."),
+            ("near[Inn 3]", "near Inn 3 is French."),
+            ("food[French]", "near is French."),
+            // A name that looks like the word for another one.
+            ("name[xnear]", "xnear near is French."),
+        ] {
+            let input = parse(given, &data.schema.input).unwrap();
+            assert_eq!(texts.text_for(&input, &tokens), text, "{given}");
+        }
+    }
+
+    #[test]
+    fn values_that_few_have_are_trained_on() {
+        let rare: String = [("Greek", 10), ("Indian", 11), ("Indian", 12)]
+            .map(|(food, k)| format!("\"name[Mill {k}], food[{food}], near[Inn]\",{food}\n"))
+            .concat();
+        let train = file(places() + &rare);
+        let table = config("attributes", Some(train.path()), &format!("{NAMES}\nvalid_fraction = 0.3"));
+        let mut indian_is_held_out = false;
+        for seed in 0..20 {
+            let data = load(&table, MODE, seed).unwrap();
+            let InputSchema::Attributes { attributes } = &data.schema.input else { panic!("no attributes") };
+            assert_eq!(attributes[1].values, ["French", "Greek", "Indian", "Thai"], "seed {seed}");
+            assert_eq!(data.train.len() + data.valid.len() + data.test.len(), 33);
+            // Four sets of attributes and one.
+            for (part, n) in [(&data.valid, 4), (&data.test, 1)] {
+                let mut inputs: Vec<&SampleInput> = part.iter().map(|sample| &sample.input).collect();
+                inputs.dedup();
+                assert_eq!(inputs.len(), n, "seed {seed}");
+            }
+            let is_indian = |sample: &Sample| match &sample.target {
+                SampleTarget::Text { text, .. } => text == "Indian",
+                other => panic!("{other:?}"),
+            };
+            indian_is_held_out |= data.valid.iter().chain(&data.test).any(is_indian);
+        }
+        // Of two that have a value one may be.
+        assert!(indian_is_held_out);
+        // Every place has a name of its own.
+        assert_says(loaded(&places(), ""), &["held out for validation", "data.delexicalize", "`data.valid`"]);
+    }
+
+    #[test]
     fn whole_words_are_replaced() {
         assert_eq!(replace("Inn, Inns, \"Inn\"'s Inn", "Inn", "xnear"), "xnear, Inns, \"xnear\"'s xnear");
         assert_eq!(replace("néInn Inné", "Inn", "x"), "néInn Inné");
+        assert_eq!(replace("a Inn Inn, Inns (Inn).Inn", "Inn", ""), "a, Inns ().");
         let meaning =
             [("name", "Mill"), ("near", "Old Mill")].map(|(name, value)| (name.into(), value.into()));
         let both = ["name".to_string(), "near".to_string()];
@@ -373,6 +484,13 @@ mod tests {
             loaded(&places(), "delexicalize = [\"colour\"]"),
             &["data.delexicalize", "`colour`", "food"],
         );
+        for (names, says) in [
+            ("[\"near\", \"Near\"]", ["`near` and `Near`", "`xnear` would stand for both"]),
+            ("[\"name\", \"near by\", \"NearBy\"]", ["`near by` and `NearBy`", "`xnearby`"]),
+        ] {
+            let result = loaded(&places(), &format!("delexicalize = {names}"));
+            assert_says(result, &[says.as_slice(), &["data.delexicalize"]].concat());
+        }
         // What training has not seen, in another file.
         let train = file(places());
         let table = config("attributes", Some(train.path()), NAMES);

@@ -12,6 +12,7 @@ pub mod labelled_text;
 pub mod loader;
 mod mel;
 pub mod pairs;
+pub mod readings;
 pub mod sample;
 pub mod series;
 pub mod split;

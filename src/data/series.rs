@@ -8,6 +8,9 @@
 //!
 //! With `trajectory` the targets are all of the `horizon` rows, side by side. With `season` they are differences from the
 //! values so many rows before them, which may be rows of the part before; before the file's first row it is that row's.
+//! With `seasons` it is the mean of that many such values, moved to the level of the last season: the season as
+//! exponential smoothing has it (Holt 1957; Winters 1960), and what a network adds to it as in Smyl 2020, "A hybrid method
+//! of exponential smoothing and recurrent neural networks for time series forecasting".
 
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
 use super::{
@@ -31,7 +34,8 @@ pub(super) struct Series {
     window: usize,
     horizon: usize,
     trajectory: bool,
-    season: Option<usize>,
+    /// Of the target columns.
+    season: Option<Season>,
     standardize: bool,
     /// Rows taken.
     n_rows: usize,
@@ -116,6 +120,11 @@ fn find(path: &Path, header: &StringRecord, name: &str) -> Result<usize> {
     })
 }
 
+/// Whether two paths are of one file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// The csv crate skips blank lines. Here one would be a lost time step.
 fn check_blank_lines(path: &Path, text: &str) -> Result<()> {
     let mut lines = text.trim_end().lines();
@@ -163,11 +172,19 @@ fn target_names<'a>(target: &'a TargetSchema, config: &DataConfig) -> Result<&'a
     }
 }
 
-/// What a model of differences adds to what it says: the values a season before those that it predicts.
+/// The columns that a model of `config` and `target` says, those of one row; none where they have no names.
+pub(crate) fn target_columns<'a>(config: &DataConfig, target: &'a TargetSchema) -> &'a [String] {
+    target_names(target, config).unwrap_or_default()
+}
+
+/// What a model of differences adds to what it says: the values a season before those that it predicts, or the mean of
+/// some, as far above the last season's mean as they are above their own.
 #[derive(Clone, Debug)]
 pub(crate) struct Season {
     /// Rows from a value to that a season after it.
     rows: usize,
+    /// Values that the mean is of.
+    seasons: usize,
     horizon: usize,
     trajectory: bool,
     /// Of each target column, which of the input's it is.
@@ -190,13 +207,27 @@ impl Season {
         if names.len() != d_input || columns.len() * config.rows_ahead() != d_output {
             return Err(mismatch());
         }
-        let (horizon, trajectory) = (config.horizon.unwrap_or(1), config.trajectory);
-        Ok(Some(Self { rows, horizon, trajectory, columns, d_input }))
+        Ok(Some(Self::new(config, rows, columns, d_input)))
+    }
+
+    fn new(config: &DataConfig, rows: usize, columns: Vec<usize>, d_input: usize) -> Self {
+        let (seasons, horizon) = (config.seasons.unwrap_or(1), config.horizon.unwrap_or(1));
+        Self { rows, seasons, horizon, trajectory: config.trajectory, columns, d_input }
+    }
+
+    /// With the last season's values as they were.
+    pub(crate) fn last_alone(&self) -> Self {
+        Self { seasons: 1, ..self.clone() }
+    }
+
+    /// Rows from a value to that a season after it.
+    pub(crate) fn period(&self) -> usize {
+        self.rows
     }
 
     /// How many rows it goes back.
     pub(crate) fn rows(&self) -> usize {
-        self.rows
+        self.seasons * self.rows
     }
 
     /// How far from a row the first one is that is predicted after it.
@@ -204,16 +235,40 @@ impl Season {
         if self.trajectory { 1 } else { self.horizon }
     }
 
-    /// Whether all values a season before those predicted after row `at` stand in rows from 0 on.
+    /// Whether what is predicted after row `at` is a difference from values in rows from 0 on alone.
     pub(crate) fn is_read(&self, at: usize) -> bool {
-        at + self.first() >= self.rows
+        // A mean's level is of all rows up to this one.
+        let ahead = if self.seasons > 1 { 1 } else { self.first() };
+        at + ahead >= self.rows()
     }
 
-    /// The values a season before those predicted after row `at` of `read`; before row 0 those of row 0.
+    /// The values a season before those predicted after row `at` of `read`, or their means; before row 0 there are those
+    /// of row 0.
     pub(crate) fn before(&self, read: &[f32], at: usize) -> Vec<f32> {
-        let mut values = Vec::new();
+        let n = self.columns.len();
+        let mut values = Vec::with_capacity((self.horizon + 1 - self.first()) * n);
         for ahead in self.first()..=self.horizon {
             values.extend(self.row(read, (at + ahead).saturating_sub(self.rows)));
+        }
+        if self.seasons == 1 {
+            return values;
+        }
+        let mean = |row: &mut [f32], rows: &mut dyn Iterator<Item = usize>, weight: f64| {
+            let mut sums = vec![0.0; n];
+            for at in rows {
+                sums.iter_mut().zip(self.row(read, at)).for_each(|(sum, value)| *sum += f64::from(value));
+            }
+            row.iter_mut().zip(sums).for_each(|(value, sum)| *value += (weight * sum) as f32);
+        };
+        let season = 1.0 / self.rows as f64;
+        let mut level = vec![0.0; n];
+        let back = |n: usize| (0..n).map(|k| at.saturating_sub(k));
+        mean(&mut level, &mut back(self.rows), season);
+        mean(&mut level, &mut back(self.rows()), -season / self.seasons as f64);
+        for (ahead, row) in (self.first()..).zip(values.chunks_exact_mut(n)) {
+            row.copy_from_slice(&level);
+            let mut rows = (1..=self.seasons).map(|k| (at + ahead).saturating_sub(k * self.rows));
+            mean(row, &mut rows, 1.0 / self.seasons as f64);
         }
         values
     }
@@ -310,13 +365,15 @@ impl Source for Series {
         let targets = if targets.is_empty() { inputs.clone() } else { Table::parse(path, &text, targets)? };
         let steps = inputs.values.steps();
         let n_rows = match config.rows {
-            Some(rows) if config.train.as_deref() == Some(path) => rows,
+            Some(rows) if config.train.as_deref().is_some_and(|train| is_same(train, path)) => rows,
             _ => steps,
         };
         if n_rows > steps {
             let message = format!("is {n_rows}, and {} has {steps}: write so many, or fewer", path.display());
             return Err(Error::config("data.rows", message));
         }
+        let width = targets.values.channels;
+        let season = config.season.map(|rows| Season::new(config, rows, (0..width).collect(), width));
         Ok(Self {
             path: path.into(),
             inputs,
@@ -325,7 +382,7 @@ impl Source for Series {
             window: config.window.unwrap_or(DEFAULT_WINDOW),
             horizon: config.horizon.unwrap_or(1),
             trajectory: config.trajectory,
-            season: config.season,
+            season,
             standardize: config.standardize,
             n_rows,
             trains: schema.is_none(),
@@ -376,6 +433,15 @@ impl Source for Series {
         let starts = split::windows(&self.path, &part.range, (window, self.horizon, steps), "rows")?;
         let per_window = window.saturating_mul(inputs).saturating_add(steps.saturating_mul(targets));
         let values = starts.len().saturating_mul(per_window);
+        if values > MAX_VALUES && part.whole {
+            let message = format!(
+                "a stream of {} rows of {} makes {values} values in all: lower it where that is `data.train`, \
+                 or give the file fewer rows; the limit is {MAX_VALUES}",
+                part.range.len(),
+                self.path.display(),
+            );
+            return Err(Error::config("data.rows", message));
+        }
         if values > MAX_VALUES {
             let message = format!(
                 "makes {} windows of {window} steps, {values} values in all: lower it, the limit is {MAX_VALUES}",
@@ -383,10 +449,12 @@ impl Source for Series {
             );
             return Err(Error::config("data.window", message));
         }
+        let scales = &target_scales[..target_scales.len().min(self.targets.values.channels)];
+        let all = self.targets.features(0..self.targets.values.steps(), scales).data;
         let sample = |start: usize| {
             let rows = start..start + window;
             let said = rows.end - steps..rows.end;
-            let data = said.flat_map(|at| self.target(at, target_scales)).collect();
+            let data = said.flat_map(|at| self.target(at, &all)).collect();
             Sample {
                 input: SampleInput::Features(self.inputs.features(rows, input_scales)),
                 target: SampleTarget::Features(Features { data, channels: targets }),
@@ -402,16 +470,12 @@ impl Series {
         if self.trajectory { self.horizon } else { 1 }
     }
 
-    /// What is to be said after row `at`, scaled.
-    fn target(&self, at: usize, scales: &[Scale]) -> Vec<f32> {
-        let first = at + self.horizon + 1 - self.rows_ahead();
-        let mut data = self.targets.features(first..at + self.horizon + 1, scales).data;
-        if let Some(season) = self.season {
-            for (row, values) in (first..).zip(data.chunks_exact_mut(self.targets.values.channels)) {
-                let ago = row.saturating_sub(season);
-                let before = self.targets.features(ago..ago + 1, scales);
-                values.iter_mut().zip(before.data).for_each(|(value, before)| *value -= before);
-            }
+    /// What is to be said after row `at`, of all rows' scaled values.
+    fn target(&self, at: usize, all: &[f32]) -> Vec<f32> {
+        let (width, end) = (self.targets.values.channels, at + self.horizon + 1);
+        let mut data = all[(end - self.rows_ahead()) * width..end * width].to_vec();
+        if let Some(season) = &self.season {
+            data.iter_mut().zip(season.before(all, at)).for_each(|(value, before)| *value -= before);
         }
         data
     }
@@ -526,18 +590,18 @@ mod tests {
             assert_eq!([1, 2].map(|at| season.is_read(at)), [false, true]);
         }
         // Standardised differences are the file's values again.
-        let more = "window = 4\nhorizon = 2\nseason = 3\nvalid_fraction = 0.25";
+        let more = "window = 4\nhorizon = 2\nseason = 3\nvalid_fraction = 0.25\ntest_fraction = 0.15";
         let table = config("csv", Some(file.path()), more);
         for mode in [MANY, IoMode::OneToOne, ONE] {
             let data = load(&table, mode, 0).unwrap();
             let said = truth(&data.valid[0], &table, &data.schema).unwrap();
-            // The first of ten rows is 26; many-to-one is asked after the fourth. What is three rows before 28 is not read.
-            let first = if mode == ONE { 31 } else { 28 };
+            // The first of ten rows is 24; many-to-one is asked after the fourth. What is three rows before 26 is not read.
+            let first = if mode == ONE { 29 } else { 26 };
             assert_eq!((said.steps(), said.channels), (steps(&data.valid[0]), 2));
             for (row, values) in (first..).zip(said.data.chunks(2)) {
                 let expected = [row as f32, 10.0 * row as f32];
                 let close = values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2);
-                assert!(if row == 28 { values[0].is_nan() } else { close }, "{values:?} {expected:?}");
+                assert!(if row == 26 { values[0].is_nan() } else { close }, "{values:?} {expected:?}");
             }
         }
         assert_says(loaded(&rows(), "rows = 41\nwindow = 3", MANY), &["data.rows", "is 41", "has 40"]);
@@ -545,6 +609,24 @@ mod tests {
         let table = |more: &str| config("csv", Some(Path::new("x")), more);
         assert!(Season::of(&table("season = 3"), &Schema::features(2, 2)).is_err());
         assert!(Season::of(&table(""), &Schema::features(2, 2)).unwrap().is_none());
+    }
+
+    #[test]
+    fn rows_are_the_training_files_however_its_path_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let [train, other] = ["a.csv", "b.csv"].map(|name| folder.path().join(name));
+        for path in [&train, &other] {
+            std::fs::write(path, rows()).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("in")).unwrap();
+        let spelled = folder.path().join("in").join("..").join("a.csv");
+        assert_ne!(spelled, train);
+        let config = config("csv", Some(&train), "rows = 30\nwindow = 3");
+        let schema = load(&config, IoMode::OneToOne, 0).unwrap().schema;
+        for (path, steps) in [(&train, 29), (&spelled, 29), (&other, 39)] {
+            let whole = load_split(&config, IoMode::OneToOne, &schema, Some(path), 0).unwrap();
+            assert_eq!(whole[0].input.steps(), steps, "{}", path.display());
+        }
     }
 
     #[test]
@@ -677,5 +759,14 @@ mod tests {
             text
         });
         assert_says(loaded(&text, "window = 20000", ONE), &["data.window", "the limit"]);
+        // A stream that is not trained on is one window, whatever `window` is.
+        let (file, names) = (file(&text), |n: usize| vec!["a".to_string(); n]);
+        let schema = Schema {
+            input: InputSchema::Features { channels: 1, scales: Vec::new(), names: names(1) },
+            target: TargetSchema::Features { channels: 10_000, scales: Vec::new(), names: names(10_000) },
+        };
+        let config = config("csv", Some(file.path()), "horizon = 10000\ntrajectory = true");
+        let stream = load_split(&config, IoMode::OneToOne, &schema, Some(file.path()), 0);
+        assert_says(stream, &["data.rows", "a stream of 70000 rows", "fewer rows", "the limit"]);
     }
 }

@@ -38,6 +38,9 @@ const MOST_POINTS: usize = 10_000;
 /// Bytes of a PNG file, and of the picture in it, at most.
 const MAX_PICTURE: u64 = 64 << 20;
 
+/// Pixels of a side of the picture in a PNG file at most.
+const MOST_PIXELS: u32 = 10_000;
+
 const DEFAULT_SIDE: usize = 28;
 const DEFAULT_SPACING: usize = 6;
 const DEFAULT_STEPS: usize = 1000;
@@ -112,7 +115,7 @@ impl Grid {
     /// The picture in a PNG file, as a model with this grid reads it: whatever its size, dark on light or light on dark.
     ///
     /// # Errors
-    /// A file that cannot be read or is no PNG; a picture larger than 64 MiB.
+    /// A file that cannot be read or is no PNG; a picture larger than 64 MiB or with a side longer than 10,000 pixels.
     pub fn read(self, path: &Path) -> Result<SampleInput> {
         let bytes = read_bytes(path, MAX_PICTURE)?;
         let fault = |e: DecodingError| {
@@ -121,33 +124,41 @@ impl Grid {
         let mut decoder = png::Decoder::new(Cursor::new(bytes));
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info().map_err(fault)?;
+        let (width, height) = reader.info().size();
+        if width.max(height) > MOST_PIXELS {
+            let message = format!(
+                "is a picture of {width} by {height} pixels: make no side longer than {MOST_PIXELS} pixels"
+            );
+            return Err(Error::file(path, message));
+        }
         let size = reader.output_buffer_size().filter(|&size| size as u64 <= MAX_PICTURE);
         let size =
             size.ok_or_else(|| Error::file(path, "is a picture of more than 64 MiB: make it smaller"))?;
         let mut data = vec![0; size];
         let info = reader.next_frame(&mut data).map_err(fault)?;
         let (width, height) = (info.width as usize, info.height as usize);
-        // Transparent pixels are paper.
+        // How bright a pixel is, and how opaque.
         let share = |value: u8| f32::from(value) / 255.0;
-        let ink = |pixel: &[u8]| match info.color_type {
-            ColorType::Grayscale | ColorType::Indexed => 1.0 - share(pixel[0]),
-            ColorType::GrayscaleAlpha => (1.0 - share(pixel[0])) * share(pixel[1]),
-            ColorType::Rgb => 1.0 - brightness(pixel),
-            ColorType::Rgba => (1.0 - brightness(pixel)) * share(pixel[3]),
+        let seen = |pixel: &[u8]| match info.color_type {
+            ColorType::Grayscale | ColorType::Indexed => (share(pixel[0]), 1.0),
+            ColorType::GrayscaleAlpha => (share(pixel[0]), share(pixel[1])),
+            ColorType::Rgb => (brightness(pixel), 1.0),
+            ColorType::Rgba => (brightness(pixel), share(pixel[3])),
         };
-        let pixels = data[..info.buffer_size()].chunks_exact(info.color_type.samples());
-        let mut ink: Vec<f32> = pixels.map(ink).collect();
+        let pixels = || data[..info.buffer_size()].chunks_exact(info.color_type.samples()).map(seen);
+        // Transparent pixels are paper; where all others are light, these are the ink.
+        let light = pixels().any(|(_, opaque)| opaque < 0.5)
+            && pixels().all(|(bright, opaque)| opaque < 0.5 || bright > 0.5);
+        let ink = |(bright, opaque): (f32, f32)| if light { opaque } else { (1.0 - bright) * opaque };
+        let mut ink: Vec<f32> = pixels().map(ink).collect();
         if ink.iter().sum::<f32>() > 0.5 * ink.len() as f32 {
             ink.iter_mut().for_each(|ink| *ink = 1.0 - *ink);
         }
         // In the middle of a square.
         let n = width.max(height);
-        let (left, top) = ((n - width) / 2, (n - height) / 2);
-        let at = |x: usize, y: usize| match (x.checked_sub(left), y.checked_sub(top)) {
-            (Some(x), Some(y)) if x < width && y < height => ink[y * width + x],
-            _ => 0.0,
-        };
-        Ok(SampleInput::Features(Features::vector(shares(&parts(n, self.side), at))))
+        let square = parts(n, self.side);
+        let [columns, rows] = [width, height].map(|length| inside(&square, (n - length) / 2, length));
+        Ok(SampleInput::Features(Features::vector(shares(&columns, &rows, |x, y| ink[y * width + x]))))
     }
 }
 
@@ -205,11 +216,19 @@ fn parts(n: usize, side: usize) -> Vec<Covered> {
     (0..side).map(part).collect()
 }
 
-/// How much of each cell of a square picture, row by row, is ink.
-fn shares(parts: &[Covered], ink: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let mut shares = Vec::with_capacity(parts.len() * parts.len());
-    for rows in parts {
-        for columns in parts {
+/// What parts of a line have of its `length` pixels from pixel `from` on, which are counted from there.
+fn inside(parts: &[Covered], from: usize, length: usize) -> Vec<Covered> {
+    let counted = |&(pixel, share): &(usize, f32)| {
+        pixel.checked_sub(from).filter(|&pixel| pixel < length).map(|pixel| (pixel, share))
+    };
+    parts.iter().map(|part| part.iter().filter_map(counted).collect()).collect()
+}
+
+/// How much of each cell of a picture, row by row, is ink.
+fn shares(columns: &[Covered], rows: &[Covered], ink: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    let mut shares = Vec::with_capacity(rows.len() * columns.len());
+    for rows in rows {
+        for columns in columns {
             let row = |y: usize| columns.iter().map(|&(x, share)| share * ink(x, y)).sum::<f32>();
             shares.push(rows.iter().map(|&(y, share)| share * row(y)).sum::<f32>());
         }
@@ -234,7 +253,8 @@ pub(crate) fn drawn(grid: Grid, strokes: &[Stroke]) -> Vec<f32> {
             }
         }
     }
-    shares(&parts(FRAME, grid.side), |x, y| f32::from(u8::from(ink[y * FRAME + x])))
+    let parts = parts(FRAME, grid.side);
+    shares(&parts, &parts, |x, y| f32::from(u8::from(ink[y * FRAME + x])))
 }
 
 /// A line of a file, as it is written.
@@ -298,7 +318,7 @@ impl Drawing {
             f32::from((self.image[bit / 8] >> (7 - bit % 8)) & 1)
         };
         Features::vector(match motion {
-            None => shares(parts, ink),
+            None => shares(parts, parts, ink),
             Some(motion) => {
                 let mut moved = vec![0.0; FRAME * FRAME];
                 for (k, moved) in moved.iter_mut().enumerate() {
@@ -308,7 +328,7 @@ impl Drawing {
                         *moved = ink(x as usize, y as usize);
                     }
                 }
-                shares(parts, |x, y| moved[y * FRAME + x])
+                shares(parts, parts, |x, y| moved[y * FRAME + x])
             }
         })
     }
@@ -665,11 +685,54 @@ mod tests {
         // Four by two: in the middle of four by four.
         let wide = [255, 255, 255, 0, 255, 255, 255, 255];
         assert_eq!(read(&png_file(ColorType::Grayscale, [4, 2], &wide)), [0.0, 0.25, 0.0, 0.0]);
+        // A line is in the middle too: 3000 of its 9000 pixels are ink, in one of four cells of 4500 by 4500.
+        let paper_and_ink = [vec![255u8; 6000], vec![0u8; 3000]].concat();
+        for (size, inked) in [([1, 9000], 2), ([9000, 1], 1)] {
+            for (k, share) in read(&png_file(ColorType::Grayscale, size, &paper_and_ink)).iter().enumerate() {
+                let expected: f32 = if k == inked { 3000.0 / (4500.0 * 4500.0) } else { 0.0 };
+                assert!((share - expected).abs() < 1e-7, "{size:?}, {k}: {share}");
+            }
+        }
+        let long = png_file(ColorType::Grayscale, [1, 1_000_000], &vec![255; 1_000_000]);
+        assert_says(grid.read(long.path()), &["1 by 1000000 pixels", "no side longer than 10000"]);
         assert_says(grid.read(file("no picture").path()), &["no picture that can be read"]);
         let whole = png_file(ColorType::Grayscale, [2, 2], &[255, 0, 255, 255]);
         let bytes = std::fs::read(whole.path()).unwrap();
         assert_says(grid.read(file(&bytes[..40]).path()), &["no picture that can be read"]);
         assert!(matches!(grid.read(Path::new("/nowhere.png")), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn light_ink_on_nothing_is_ink() {
+        let read = |color: ColorType, pixels: &[[u8; 4]]| {
+            // Without their colour, grey and opaqueness alone.
+            let kept = if color == ColorType::Rgba { 0 } else { 2 };
+            let data: Vec<u8> = pixels.iter().flat_map(|pixel| pixel[kept..].to_vec()).collect();
+            match (Grid { side: 2 }).read(png_file(color, [2, 2], &data).path()).unwrap() {
+                SampleInput::Features(picture) => picture.data,
+                other => panic!("{other:?}"),
+            }
+        };
+        let (clear, white, faint) = ([0; 4], [255; 4], [255, 255, 255, 51]);
+        for color in [ColorType::Rgba, ColorType::GrayscaleAlpha] {
+            assert_eq!(read(color, &[clear, white, clear, faint]), [0.0, 1.0, 0.0, 0.2]);
+            // What is nowhere opaque is as much ink as it is opaque.
+            assert_eq!(read(color, &[clear, faint, clear, clear]), [0.0, 0.2, 0.0, 0.0]);
+        }
+        // Dark ink on white, which ends within the picture, is the ink.
+        let black = [0, 0, 0, 255];
+        for (got, expected) in
+            read(ColorType::Rgba, &[clear, white, black, white]).iter().zip([0.0f32, 0.0, 1.0, 0.0])
+        {
+            assert!((got - expected).abs() < 1e-6, "{got}");
+        }
+        // On opaque paper light grey is some ink.
+        let grey = [204, 204, 204, 255];
+        for (got, expected) in
+            read(ColorType::Rgba, &[white, grey, white, white]).iter().zip([0.0f32, 0.2, 0.0, 0.0])
+        {
+            assert!((got - expected).abs() < 1e-6, "{got}");
+        }
     }
 
     #[test]

@@ -30,12 +30,17 @@ impl<'a> TargetText<'a> {
         self.names.get(token as usize).cloned().unwrap_or_default()
     }
 
-    /// The text of tokens that were written for an input, up to the one that ends it: with names in their places.
+    /// The text of tokens that were written for an input, up to the one that ends it: with names in their places,
+    /// without the words for names that the input has not.
     pub fn text_for(&self, input: &SampleInput, tokens: &[u32]) -> String {
         let text = self.text(tokens);
         match input {
             SampleInput::Attributes { names, .. } => {
-                names.iter().fold(text, |text, (stand_in, name)| replace(&text, stand_in, name))
+                // First those that go: a name may be the word for another one.
+                let (none, given): (Vec<_>, Vec<_>) = names.iter().partition(|(_, name)| name.is_empty());
+                let all = none.into_iter().chain(given);
+                let text = all.fold(text, |text, (stand_in, name)| replace(&text, stand_in, name));
+                text.trim_start().to_string()
             }
             _ => text,
         }

@@ -25,12 +25,14 @@ pub const END: u32 = 0;
 /// With [attention](Attention), the head reads at each step what the decoder finds looking back at the
 /// encoder's outputs; with input feeding, the decoder reads that too, beside the next token.
 ///
-/// A one-to-many model of texts or drawings is a decoder alone: it starts from zeros, and reads its one input vector beside every
-/// token.
+/// A one-to-many model of texts or drawings is a decoder alone: it starts from zeros, and reads its one input vector
+/// beside every token, or a projection of the vector, which is computed once a sequence.
 #[derive(Module, Debug)]
 pub struct EncoderDecoder<B: Backend> {
     /// What the encoder reads.
     pub input: InputLayer<B>,
+    /// Between the vector and a decoder that is alone.
+    projection: Option<Linear<B>>,
     /// Reads; none where the decoder is alone.
     pub encoder: Option<RecurrentStack<B>>,
     bridge: Option<Linear<B>>,
@@ -70,7 +72,7 @@ pub(super) struct Source<B: Backend> {
 pub(super) struct Place<B: Backend> {
     state: RecurrentState<B>,
     /// What the decoder reads beside a token: with input feeding what attention gave at the step before, `[N, F]`;
-    /// alone the input, `[N, D]`.
+    /// alone the input or its projection, `[N, D]`.
     fed: Option<Tensor<B, 2>>,
 }
 
@@ -116,10 +118,11 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         let d_features = if config.attention.is_some() && config.tie_weights { d_embedding } else { d };
         let alone = config.mode == IoMode::OneToMany;
         let d_fed = match config.input_feeding {
-            _ if alone => input.d_output(),
+            _ if alone => config.d_projection.unwrap_or(input.d_output()),
             true => d_features,
             false => 0,
         };
+        let projection = config.d_projection.map(|d| linear(input.d_output(), d, true, init, device));
         let encoder = stack_config(config, d_embedding, config.bidirectional);
         let decoder = stack_config(config, d_embedding + d_fed, false);
         let mut bridge = |wanted: bool| wanted.then(|| linear(2 * d, d, true, init, device));
@@ -129,6 +132,7 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         let deviation = config.embedding_deviation.unwrap_or(1.0);
         Ok(Self {
             input,
+            projection,
             encoder: (!alone).then(|| encoder.init(init, device)),
             bridge: state_bridge,
             cell_bridge,
@@ -316,7 +320,12 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
         let input = self.input.forward(input);
         let Some(encoder) = &self.encoder else {
             let read = self.decoder.zero_state(input.dims()[0], &input.device());
-            let start = Place { state: read.clone(), fed: Some(input.squeeze_dim(1)) };
+            let vector: Tensor<B, 2> = input.squeeze_dim(1);
+            let fed = match &self.projection {
+                Some(linear) => dropout(project(linear, vector).tanh(), self.config.dropout, None),
+                None => vector,
+            };
+            let start = Place { state: read.clone(), fed: Some(fed) };
             return Source { read, start, memory: None };
         };
         let run = encoder.forward(input, lengths, None);

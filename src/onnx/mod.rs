@@ -7,7 +7,8 @@
 //! | encoder–decoder | `encoder.onnx`, `decoder.onnx` | the decoder's steps are run by the program |
 //!
 //! With attention the encoder gives what the decoder looks back at, too; with input feeding the decoder takes
-//! and gives what attention gave.
+//! and gives what attention gave. A one-to-many model of texts or drawings takes its last token, and gives the
+//! most probable next one beside what it says of each.
 //!
 //! Beside them stand `config.toml` and `schema.json` of the model, and a `README.md` that lists each
 //! file's inputs and outputs. Models that stream, one-to-one and many-to-many in one direction, take and
@@ -16,8 +17,8 @@
 //! The operators are those of opset 18. Layers are ONNX's `RNN`, `LSTM` and `GRU`. These know neither layer
 //! norm in the cell nor zoneout, which in use keeps a share of the old state: there a layer is a `Scan`
 //! whose body is one step. Pooling over lengths and attention are of ordinary operators. A tied head reads
-//! the embedding's initialiser. Dropout does nothing in use. Refused are a one-to-many model of tokens, which
-//! is not written yet, and weights that exceed protobuf's limit of 2 GiB.
+//! the embedding's initialiser. Dropout does nothing in use. Refused are weights that exceed protobuf's limit
+//! of 2 GiB.
 //!
 //! From the bottom: [`proto`], the messages; `graph`, which makes them; `stack`, recurrent layers; `model`,
 //! the modes.
@@ -52,17 +53,12 @@ const MAX_MESSAGE: usize = i32::MAX as usize;
 /// files. Half precision keeps weights in 16 bits, which are cast to 32 as the model is loaded.
 ///
 /// # Errors
-/// If `folder` exists, or the system refuses; a one-to-many model of tokens; weights that do not fit in 16
-/// bits where they should, or
+/// If `folder` exists, or the system refuses; weights that do not fit in 16 bits where they should, or
 /// altogether in a protobuf message.
 pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Result<Vec<PathBuf>> {
     let contents = model.folder();
     let mut config = contents.config.model.clone();
     resolve(&mut config, &contents.schema)?;
-    if config.feedback == Some(Feedback::Token) {
-        let message = "a one-to-many model of tokens is not written as ONNX: use another format";
-        return Err(Error::Input(message.into()));
-    }
     let weights = model.weights();
     if precision == Precision::Half
         && let Some(weight) = weights.iter().find(|weight| !fits_half(&weight.data))
@@ -157,6 +153,12 @@ fn readme(
             "\nThe model reads standardised features: `schema.json` has each channel's mean and deviation"
         }
         InputSchema::Features { .. } => "\nThe model reads features as they are",
+        InputSchema::Attributes { .. } => {
+            "\n`schema.json` has the attributes, whose features stand in `x` one after the other. There is one a \
+             value, which is 1 where the attribute has it and else 0. An attribute without values has one, which is \
+             1 where the attribute is there and else 0; in texts a word stands for its value, `xname` for that of \
+             `name`"
+        }
         _ => "\n`schema.json` has the vocabulary, whose n-th entry is token n, counted from 0",
     };
     text += match &schema.target {
@@ -164,15 +166,41 @@ fn readme(
             ". The values that it says are standardised: `schema.json` has their mean and deviation.\n"
         }
         TargetSchema::Features { .. } => ".\n",
+        TargetSchema::Text(_) => {
+            ". The n-th piece in `schema.json` is token n of what it writes, counted from 0.\n"
+        }
+        TargetSchema::Drawing(_) => {
+            ": the share of ink in each cell of a grid over the picture, row by row; `schema.json` has the cells of its \
+             side. Of what it writes, token 0 ends a drawing, token 1 lifts the pen, and from token 2 on there is one \
+             a cell, row by row.\n"
+        }
         _ => ". The n-th label in `schema.json` is class n, counted from 0.\n",
     };
     if let Some(season) = config.data.season {
-        text += &format!(
-            "\nWhat it says is the difference from the standardised value {season} rows before the row that is \
-             predicted.\n"
-        );
+        text += &match config.data.seasons.unwrap_or(1) {
+            1 => format!(
+                "\nWhat it says is the difference from the standardised value {season} rows before the row that is \
+                 predicted.\n"
+            ),
+            n => format!(
+                "\nWhat it says is the difference from a mean of standardised values, those {season}, {}, … \
+                 {} rows before the row that is predicted, moved by what the mean of the last {season} rows read is \
+                 above that of the last {}.\n",
+                2 * season,
+                n * season,
+                n * season
+            ),
+        };
     }
     match config.model.mode {
+        IoMode::OneToMany if config.model.feedback == Some(Feedback::Token) => {
+            let start = d_output.unwrap_or(0);
+            text += &format!(
+                "\nThe first step's `last` is token {start}, and its state zeros. Then they are `next`, or another \
+                 token that is chosen by `y`, and the state that the step before gave, until that token is {END}, \
+                 the end. `x` is the same at every step.\n"
+            );
+        }
         IoMode::OneToMany => {
             text += "\nThe first step's `last` and state are zeros; then they are `next` and the state that the \
                      step before gave.\n";

@@ -23,6 +23,8 @@ const TARGETS: &str = "target_embedding.weight";
 const COMBINE: &str = "attention.combine.weight";
 /// Of additive attention, once a sequence: no step has to compute them again.
 const KEYS: &str = "what the decoder's hidden state is held against";
+/// What a decoder says.
+const LOGITS: &str = "of each target token, before any softmax";
 
 /// The graphs of a model, and the files that they are for. The configuration's sizes are known.
 pub fn graphs(
@@ -38,6 +40,9 @@ pub fn graphs(
     match config.mode {
         IoMode::EncoderDecoder => vec![graph("encoder.onnx", encoder), graph("decoder.onnx", decoder)],
         IoMode::MultiTask => vec![graph("model.onnx", multi_task)],
+        IoMode::OneToMany if config.feedback == Some(Feedback::Token) => {
+            vec![graph("model.onnx", one_token)]
+        }
         IoMode::OneToMany => vec![graph("model.onnx", one_step)],
         IoMode::OneToOne | IoMode::ManyToOne | IoMode::ManyToMany => vec![graph("model.onnx", sequences)],
     }
@@ -97,18 +102,44 @@ fn one_step(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     let input = graph.concat(&[input, last], 2);
     let run = stack::run(graph, weights, "stack", &stack, &input, None, Some(&state));
     let output = head(graph, config, weights, &run.output, d, Some(one));
-    let next = match config.feedback.unwrap_or_default() {
-        Feedback::Output => output,
-        Feedback::Class => {
-            let best = graph.op("ArgMax", &[&output], [int("axis", 2), int("keepdims", 0)]);
-            let classes = graph.int(d as i64);
-            let values = graph.floats("off_on", &Array { shape: vec![2], values: vec![0.0, 1.0] });
-            graph.op("OneHot", &[&best, &classes, &values], [int("axis", -1)])
-        }
-        Feedback::Token => unreachable!("has been refused"),
+    let next = if config.feedback == Some(Feedback::Class) {
+        let best = best(graph, &output);
+        let classes = graph.int(d as i64);
+        let values = graph.floats("off_on", &Array { shape: vec![2], values: vec![0.0, 1.0] });
+        graph.op("OneHot", &[&best, &classes, &values], [int("axis", -1)])
+    } else {
+        output
     };
     graph.output(&next, "next", DataType::Float, &shape, "what the next step reads as `last`");
     state_out(graph, &stack, &run.state, "after this step");
+}
+
+/// A step of a decoder that is alone: it reads the input, or its projection, beside the last token.
+fn one_token(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
+    let stack = stack_config(config, 0, false);
+    let d = config.d_output.unwrap_or(0);
+    let one = Axis::Of(1);
+    let mut input = input_layer(graph, config, weights, one);
+    if config.d_projection.is_some() {
+        let sum = linear(graph, weights, "projection", &input);
+        input = graph.op("Tanh", &[&sum], []);
+    }
+    let what = format!("the token before the one that is written; at first {d}, which starts a sequence");
+    let last = graph.input("last", DataType::Int64, &[BATCH, one], &what);
+    let state = state_in(graph, &stack, "of the step before; at first zeros");
+    let last = embed(graph, weights, TARGETS, &last);
+    let input = graph.concat(&[last, input], 2);
+    let run = stack::run(graph, weights, "decoder", &stack, &input, None, Some(&state));
+    let output = linear(graph, weights, "head", &run.output);
+    graph.output(&output, "y", DataType::Float, &shape(Some(one), d), LOGITS);
+    let next = best(graph, &output);
+    graph.output(&next, "next", DataType::Int64, &[BATCH, one], "the token whose `y` is largest");
+    state_out(graph, &stack, &run.state, "after this step");
+}
+
+/// The most probable class or token of each step: `[B, T, O]` to int64 `[B, T]`.
+fn best(graph: &mut Graph, output: &str) -> Value {
+    graph.op("ArgMax", &[output], [int("axis", 2), int("keepdims", 0)])
 }
 
 /// Reads, and gives the state that the decoder starts from; with attention, what it looks back at.
@@ -184,8 +215,7 @@ fn decoder(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
         }
         false => linear(graph, weights, "head", &features),
     };
-    let what = "of each target token, before any softmax";
-    graph.output(&output, "y", DataType::Float, &shape(Some(time), d), what);
+    graph.output(&output, "y", DataType::Float, &shape(Some(time), d), LOGITS);
     state_out(graph, &stack, &state, "after the last step");
     if let Some(shape) = &fed {
         graph.output(&features, "a_n", DataType::Float, shape, "what attention gave");

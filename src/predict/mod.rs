@@ -30,6 +30,7 @@ use crate::train::{self, Confusion, Criterion, Score};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use language::Language;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// Sequences that are run at once.
@@ -37,6 +38,9 @@ const BATCH: usize = 64;
 
 /// Steps that a model writes at most.
 const MAX_STEPS: usize = 1_000_000;
+
+/// Missing readings that a stream steps over, to whole seasons.
+const MAX_MISSING: usize = 1000;
 
 /// What a model says of one sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +186,12 @@ pub trait Stream {
     /// # Errors
     /// A reading that does not fit the model; the stream goes on from where it stood.
     fn step(&mut self, reading: &SampleInput) -> Result<Answer>;
+
+    /// Goes on over `n` readings that are missing. What stands in for one is the reading a season before it where the
+    /// model has a `season` and has read so much, else the last reading; before any reading nothing happens.
+    ///
+    /// Of more than 1000, whole seasons are left out, so that what follows keeps its place in the season.
+    fn skip(&mut self, n: usize);
 }
 
 /// Loads a model folder, or the model of a run folder, onto a device.
@@ -429,7 +439,7 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
                 "the model needs a whole sequence: only one-to-one and one-directional many-to-many models stream".into(),
             ));
         }
-        Ok(Box::new(Live { loaded: self, state: None, before: Vec::new() }))
+        Ok(Box::new(Live { loaded: self, state: None, readings: VecDeque::new() }))
     }
 
     fn generate(
@@ -512,8 +522,23 @@ fn best(labels: &[String], row: &[f32]) -> (usize, (String, f64)) {
 struct Live<'a, B: RecurrentBackend> {
     loaded: &'a Loaded<B>,
     state: Option<RecurrentState<B>>,
-    /// The readings of the last season, of a model of differences.
-    before: Vec<f32>,
+    /// The last readings: of a model of differences as many as it goes back, else one.
+    readings: VecDeque<SampleInput>,
+}
+
+impl<B: RecurrentBackend> Live<'_, B> {
+    /// What the network says of a reading that fits it.
+    fn advance(&mut self, reading: SampleInput) -> Tensor<B, 3> {
+        let sample = Sample { input: reading, target: SampleTarget::Class(0) };
+        let batch = Batch::<B>::new(&[&sample], None, &self.loaded.device);
+        let said = self.loaded.model.predict(batch.input, None, self.state.take(), None);
+        self.state = Some(said.state);
+        if self.readings.len() >= self.loaded.season.as_ref().map_or(1, Season::rows) {
+            self.readings.pop_front();
+        }
+        self.readings.push_back(sample.input);
+        said.output
+    }
 }
 
 impl<B: RecurrentBackend> Stream for Live<'_, B> {
@@ -522,18 +547,26 @@ impl<B: RecurrentBackend> Stream for Live<'_, B> {
         if reading.steps() != 1 {
             return Err(Error::Input(format!("a reading is one step, this one has {}", reading.steps())));
         }
-        let sample = Sample { input: reading.clone(), target: SampleTarget::Class(0) };
-        let batch = Batch::<B>::new(&[&sample], None, &self.loaded.device);
-        let mut read = self.loaded.read(&batch);
-        let said = self.loaded.model.predict(batch.input, None, self.state.take(), None);
-        self.state = Some(said.state);
-        if let (Some(read), Some(season)) = (&mut read, &self.loaded.season) {
-            let d = read.values.len();
-            self.before.append(&mut read.values);
-            let extra = self.before.len().saturating_sub(season.rows() * d);
-            self.before.drain(..extra);
-            (read.values, read.n_steps) = (self.before.clone(), self.before.len() / d);
+        let output = self.advance(reading.clone());
+        let read = self.loaded.season.as_ref().map(|_| {
+            let values = self.readings.iter().flat_map(|reading| match reading {
+                SampleInput::Features(row) => row.data.as_slice(),
+                _ => unreachable!("a model of differences reads values"),
+            });
+            Read { values: values.copied().collect(), n_steps: self.readings.len(), lengths: None }
+        });
+        Ok(self.loaded.answers(output, None, read.as_ref()).remove(0))
+    }
+
+    fn skip(&mut self, n: usize) {
+        let season = self.loaded.season.as_ref().map_or(1, Season::period);
+        let whole = (MAX_MISSING / season).max(1) * season;
+        let n = if n > whole { whole + (n - whole) % season } else { n };
+        for _ in 0..n {
+            let back = if self.readings.len() < season { 1 } else { season };
+            let Some(at) = self.readings.len().checked_sub(back) else { return };
+            let stand_in = self.readings[at].clone();
+            self.advance(stand_in);
         }
-        Ok(self.loaded.answers(said.output, None, read.as_ref()).remove(0))
     }
 }

@@ -226,7 +226,7 @@ pub(super) fn run<B: RecurrentBackend>(
     };
     let writes_tokens = config.writes_tokens();
     if state.is_some() && writes_tokens {
-        return bad("an encoder-decoder model starts from zeros: leave out h0 and c0".into());
+        return bad("a model that writes tokens starts from zeros: leave out h0 and c0".into());
     }
     let said = model.predict(tensor, lengths.as_deref(), state, n_steps);
     let mut y = array(said.output);

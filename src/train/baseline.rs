@@ -29,7 +29,7 @@ const WORD_GRAM: usize = 3;
 /// | a class | the class most frequent in training |
 /// | a class a step | the class that the step's token had most often; of an unknown token the most frequent one |
 /// | the next token of a text | an n-gram model with [Witten and Bell's](https://doi.org/10.1109/18.87000) smoothing |
-/// | values, in a series | the last reading; with a season the value a season before, and beside it the last reading |
+/// | values, in a series | the last reading; with a season the value a season before, or the mean of some, and beside it the last reading |
 /// | other values | the mean over training |
 /// | strokes of a picture | those of the training drawing whose picture is nearest, pixel by pixel |
 ///
@@ -51,13 +51,22 @@ pub fn baseline(
         TargetSchema::Features { .. } => match Season::of(&config.data, schema)? {
             None => values(schema, train, samples),
             Some(season) => {
-                let [before, last] = seasonal(&season, samples);
-                let named =
-                    |score: Score| Score { metric: format!("last reading {}", score.metric), ..score };
-                if last.steps > 0 {
-                    beside.extend(last.scores(config, split).into_iter().map(named));
+                let rows = season.last_alone().rows();
+                let [before, ago, last] = seasonal(&season, samples);
+                for (what, tally) in [(format!("{rows} rows before"), ago), ("last reading".into(), last)] {
+                    let named = |score: Score| Score { metric: format!("{what} {}", score.metric), ..score };
+                    if tally.steps > 0 {
+                        beside.extend(tally.scores(config, split).into_iter().map(named));
+                    }
                 }
-                (format!("the value {} rows before", season.rows()), before)
+                let what = match season.rows() / rows {
+                    1 => format!("the value {rows} rows before"),
+                    n => format!(
+                        "the mean of the {n} values {rows}, {}, … rows before, at the level of the last {rows} rows",
+                        2 * rows
+                    ),
+                };
+                (what, before)
             }
         },
         &TargetSchema::Drawing(grid) => {
@@ -205,10 +214,11 @@ fn values(schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tal
     (if read.is_some() { "the last reading" } else { "the mean over training" }.into(), tally)
 }
 
-/// Differences from a season before: none at all, and those of the last reading, at the steps where a season has been
-/// read.
-fn seasonal(season: &Season, samples: &[Sample]) -> [Tally; 2] {
-    let [mut before, mut last] = [Tally::default(), Tally::default()];
+/// Differences from a season before, or from a mean of some: none at all; and, at the steps where all of these have been
+/// read, where it is a mean those of the season before alone, and those of the last reading.
+fn seasonal(season: &Season, samples: &[Sample]) -> [Tally; 3] {
+    let [mut before, mut ago, mut last] = [(); 3].map(|()| Tally::default());
+    let alone = season.last_alone();
     for sample in samples {
         let (SampleInput::Features(read), SampleTarget::Features(truth)) = (&sample.input, &sample.target)
         else {
@@ -224,13 +234,17 @@ fn seasonal(season: &Season, samples: &[Sample]) -> [Tally; 2] {
             };
             add(&mut before, &vec![0.0; truth.len()]);
             if season.is_read(at) {
-                let ago = season.before(&read.data, at);
-                let said = season.last(&read.data, at);
-                add(&mut last, &said.iter().zip(&ago).map(|(said, ago)| said - ago).collect::<Vec<f32>>());
+                let base = season.before(&read.data, at);
+                let from =
+                    |said: Vec<f32>| -> Vec<f32> { said.iter().zip(&base).map(|(s, b)| s - b).collect() };
+                add(&mut last, &from(season.last(&read.data, at)));
+                if alone.rows() < season.rows() {
+                    add(&mut ago, &from(alone.before(&read.data, at)));
+                }
             }
         }
     }
-    [before, last]
+    [before, ago, last]
 }
 
 fn text(config: &Config, schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tally) {

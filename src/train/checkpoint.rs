@@ -17,6 +17,7 @@ use super::score::Tally;
 use super::strategy::Components;
 use crate::artifact::{digest, shapes, tensors_are_sound};
 use crate::backend::TrainBackend;
+use crate::config::{CellKind, Config};
 use crate::error::{Error, Result};
 use crate::file::{DRAFT, read_bytes, write_folder};
 use crate::model::Model;
@@ -75,6 +76,33 @@ pub(super) struct Standing {
     pub epoch_seconds: f64,
     /// Wall time of the run so far, seconds.
     pub seconds: f64,
+}
+
+/// What a checkpoint's numbers have to go with.
+pub(super) struct Frame<'a> {
+    pub config: &'a Config,
+    /// Samples of the training split.
+    pub n_samples: usize,
+}
+
+impl Frame<'_> {
+    fn check(&self, standing: &Standing) -> std::result::Result<(), String> {
+        let Standing { step, epoch, iteration, epochs, best, .. } = standing;
+        let train = &self.config.train;
+        let n_batches = self.n_samples.div_ceil(train.batch_size);
+        let done = epoch.checked_sub(1).filter(|&done| done == epochs.len() && done <= train.epochs);
+        let whole = best.is_some() != epochs.is_empty()
+            && *iteration <= n_batches
+            && done.is_some_and(|done| *step == (done * n_batches + iteration) as u64);
+        if whole { Ok(()) } else { Err(format!("step {step}, {iteration} of epoch {epoch}, cannot be")) }
+    }
+
+    /// The shape of the state that is carried on: layers, rows of the batch before, features.
+    fn carried(&self, standing: &Standing) -> [usize; 3] {
+        let (model, size) = (&self.config.model, self.config.train.batch_size);
+        let before = standing.iteration.saturating_sub(1) * size;
+        [model.n_layers, size.min(self.n_samples.saturating_sub(before)), model.d_hidden]
+    }
 }
 
 type Inner<B> = <B as AutodiffBackend>::InnerBackend;
@@ -310,7 +338,8 @@ fn damaged(checkpoint: &Path, name: &str, message: &dyn std::fmt::Display) -> Er
 /// Checkpoints of which none can be read.
 pub(super) fn latest<B: TrainBackend>(
     run: &Path,
-    config: &str,
+    digest: &str,
+    frame: &Frame,
     fresh: &Trainee<B>,
     device: &B::Device,
 ) -> Result<(Option<Snapshot<B>>, Vec<String>)> {
@@ -318,12 +347,12 @@ pub(super) fn latest<B: TrainBackend>(
     let all = list(run)?;
     let manifests: Vec<Manifest> =
         all.iter().filter_map(|(_, path)| Some(Files::open(path).ok()?.manifest)).collect();
-    if !manifests.is_empty() && manifests.iter().all(|manifest| manifest.config != config) {
+    if !manifests.is_empty() && manifests.iter().all(|manifest| manifest.config != digest) {
         let message = "is not the one that the checkpoints were written with: put it back";
         return Err(Error::file(run.join("config.toml"), message));
     }
     for (_, path) in all.into_iter().rev() {
-        match read(&path, config, fresh, device) {
+        match read(&path, digest, frame, fresh, device) {
             Ok(snapshot) => return Ok((Some(snapshot), faults)),
             Err(error) => faults.push(error.to_string()),
         }
@@ -341,25 +370,28 @@ pub(super) fn latest<B: TrainBackend>(
 
 fn read<B: TrainBackend>(
     path: &Path,
-    config: &str,
+    digest: &str,
+    frame: &Frame,
     fresh: &Trainee<B>,
     device: &B::Device,
 ) -> Result<Snapshot<B>> {
     let files = Files::open(path)?;
-    if files.manifest.config != config {
+    if files.manifest.config != digest {
         return Err(damaged(path, "manifest.json", &"it is of another configuration"));
     }
     let standing = files.standing()?;
+    frame.check(&standing).map_err(|e| damaged(path, "state.mpk", &e))?;
     let carried = files
         .read("carried.mpk")?
         .map(|bytes| {
             tensors_are_sound(&bytes).map_err(|e| damaged(path, "carried.mpk", &e))?;
             let StoredState { hidden, cell } =
                 rmp_serde::from_slice(&bytes).map_err(|e| damaged(path, "carried.mpk", &e))?;
-            let known =
-                hidden.shape.len() == 3 && cell.as_ref().is_none_or(|cell| cell.shape == hidden.shape);
-            if !known {
-                return Err(damaged(path, "carried.mpk", &"its shapes do not go together"));
+            let wanted = frame.carried(&standing);
+            let is_known = |data: &TensorData| data.shape.iter().copied().eq(wanted);
+            let has_cell = frame.config.model.cell == CellKind::Lstm;
+            if cell.is_some() != has_cell || !is_known(&hidden) || !cell.as_ref().is_none_or(is_known) {
+                return Err(damaged(path, "carried.mpk", &format!("its shape is not {wanted:?}")));
             }
             let tensor = |data: TensorData| Tensor::from_data(data, device);
             Ok(RecurrentState { hidden: tensor(hidden), cell: cell.map(tensor) })
@@ -397,5 +429,16 @@ fn read<B: TrainBackend>(
                 .map_err(|e| damaged(path, "best.mpk", &e))
         })
         .transpose()?;
-    Ok(Snapshot { standing, model, optimizer, average: module("average.mpk")?, best, carried })
+    let average = module("average.mpk")?;
+    for (name, there, wanted) in [
+        ("carried.mpk", carried.is_some(), frame.config.train.carry_state && standing.iteration > 0),
+        ("average.mpk", average.is_some(), frame.config.train.average > 0.0),
+        ("best.mpk", best.is_some(), standing.best.is_some()),
+    ] {
+        if there != wanted {
+            let message = if wanted { "is missing" } else { "should not be there" };
+            return Err(damaged(path, name, &message));
+        }
+    }
+    Ok(Snapshot { standing, model, optimizer, average, best, carried })
 }

@@ -76,24 +76,30 @@ fn chamfer(a: &[Stroke], b: &[Stroke]) -> f64 {
     (mean(&a, &b) + mean(&b, &a)) / 2.0
 }
 
-/// [Sakoe and Chiba's](https://doi.org/10.1109/TASSP.1978.1163055) distance, a point of the longer way.
+/// The mean distance along [Sakoe and Chiba's](https://doi.org/10.1109/TASSP.1978.1163055) path, the way through all
+/// pairs of points whose distances have the least sum; of several such ways, the one of the fewest pairs.
 fn warped(a: &[Stroke], b: &[Stroke]) -> f64 {
     let few = |strokes: &[Stroke]| -> Vec<[f32; 2]> {
         let all = points(strokes, 0.5);
         (0..POINTS).map(|k| all[k * (all.len() - 1) / (POINTS - 1)]).collect()
     };
     let (a, b) = (few(a), few(b));
-    // The least sum of distances up to a pair of points: the row of the point of `a` before, and what is done of this one.
-    let mut before = vec![f64::INFINITY; POINTS + 1];
-    before[0] = 0.0;
+    // The least sum of distances up to a pair of points, and the pairs on the way to it: the row of the point of `a`
+    // before, and what is done of this one.
+    const NO_WAY: (f64, usize) = (f64::INFINITY, 0);
+    let less = |one: (f64, usize), other: (f64, usize)| if other < one { other } else { one };
+    let mut before = vec![NO_WAY; POINTS + 1];
+    before[0] = (0.0, 0);
     for p in &a {
-        let mut row = vec![f64::INFINITY; POINTS + 1];
+        let mut row = vec![NO_WAY; POINTS + 1];
         for (k, q) in b.iter().enumerate() {
-            row[k + 1] = distance(p, q) + before[k].min(before[k + 1]).min(row[k]);
+            let (sum, pairs) = less(less(before[k], before[k + 1]), row[k]);
+            row[k + 1] = (sum + distance(p, q), pairs + 1);
         }
         before = row;
     }
-    before[POINTS] / POINTS as f64
+    let (sum, pairs) = before[POINTS];
+    sum / pairs as f64
 }
 
 fn overlap(grid: Grid, strokes: &[Stroke], picture: &[f32]) -> f64 {
@@ -131,6 +137,10 @@ mod tests {
         close(chamfer(&across, &across), 0.0);
         close(chamfer(&across, &below), 3.0);
         close(warped(&across, &below), 3.0);
+        // A point a pixel, two ahead: from 2 and 1 away to where the other pen was, with it for 48 points, and at the end
+        // 1 and 2 away.
+        let (pen, ahead) = ([line([20.0, 20.0], [69.0, 20.0])], [line([22.0, 20.0], [71.0, 20.0])]);
+        close(warped(&pen, &ahead), 6.0 / 52.0);
         // The other way round it is in its place, but not in its order.
         let back = [line([80.0, 20.0], [20.0, 20.0])];
         close(chamfer(&across, &back), 0.0);

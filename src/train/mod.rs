@@ -286,7 +286,8 @@ impl Task for Job<'_> {
         let mut snapshot = None;
         if resume {
             checkpoint::tidy(&folder);
-            let (found, faults) = checkpoint::latest::<B>(&folder, &config_digest, &fresh, &device)?;
+            let frame = checkpoint::Frame { config: &config, n_samples: dataset.train.len() };
+            let (found, faults) = checkpoint::latest::<B>(&folder, &config_digest, &frame, &fresh, &device)?;
             faults.iter().for_each(|fault| progress.note(&format!("{fault}: going back to the one before")));
             snapshot = found;
             progress.note(&match &snapshot {

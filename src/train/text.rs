@@ -10,6 +10,7 @@ use crate::data::{Batch, InputSchema, Sample, SampleInput, SampleTarget, Schema,
 use crate::error::Result;
 use crate::kernel::RecurrentBackend;
 use crate::model::{EncoderDecoder, Hypothesis, Model, Search};
+use std::collections::HashMap;
 
 /// Sequences that are searched at once.
 const BATCH: usize = 32;
@@ -78,16 +79,21 @@ pub(crate) fn text_scores<B: RecurrentBackend>(
     let texts = TargetText::of(&schema.target)?;
     let together = matches!(schema.input, InputSchema::Attributes { .. });
     let (mut inputs, mut references): (Vec<&SampleInput>, Vec<Vec<String>>) = Default::default();
+    let mut known = HashMap::new();
     for sample in samples {
         let SampleTarget::Text { text, .. } = &sample.target else { continue };
-        let known = if together { inputs.iter().position(|&input| *input == sample.input) } else { None };
-        match known {
-            Some(k) => references[k].push(text.clone()),
-            None => {
-                inputs.push(&sample.input);
-                references.push(vec![text.clone()]);
+        let k = match &sample.input {
+            SampleInput::Attributes { vector, names } => {
+                let bits: Vec<u32> = vector.data.iter().map(|value| value.to_bits()).collect();
+                *known.entry((bits, names)).or_insert(inputs.len())
             }
+            _ => inputs.len(),
+        };
+        if k == inputs.len() {
+            inputs.push(&sample.input);
+            references.push(Vec::new());
         }
+        references[k].push(text.clone());
     }
     let n_steps = n_steps.expect("a model of texts has it");
     let found = search(model, &inputs, &usual_search(), n_steps, device)?;

@@ -50,10 +50,12 @@ def encoder_decoder(sessions, given, n_steps, d_output):
 def one_to_many(session, given, n_steps, d_output):
     step = {"next": np.zeros((len(given["x"]), 1, d_output), np.float32), "h_n": given["h0"], "c_n": given.get("c0")}
     steps = []
-    for _ in range(n_steps):
-        step = run(session, {"x": given["x"], "last": step["next"], "h0": step["h_n"], "c0": step.get("c_n")})
-        steps.append(step["y"])
-    return {**step, "y": np.concatenate(steps, 1)}
+    for k in range(n_steps):
+        # Of tokens those that are read are given, whatever it writes.
+        last = given["last"][:, k : k + 1] if "last" in given else step["next"]
+        step = run(session, {"x": given["x"], "last": last, "h0": step["h_n"], "c0": step.get("c_n")})
+        steps.append(step)
+    return step | {name: np.concatenate([step[name] for step in steps], 1) for name in ("y", "next")}
 
 
 def said(sessions, given, expected):

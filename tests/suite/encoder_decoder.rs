@@ -5,16 +5,20 @@ use crate::support::*;
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor};
 use burn::train::TrainStep;
-use rnn_zoo::artifact::{self, Manifest, ModelFolder, named_tensors};
+use rnn_zoo::artifact::{
+    self, Manifest, ModelFolder, NamedTensor, Precision, RecordFormat, load_record, named_tensors,
+};
 use rnn_zoo::backend::{Task, TrainBackend};
 use rnn_zoo::config::{
     AttentionScore, CellKind, Config, Feedback, IoMode, Loss, Merge, ModelConfig, SamplingSchedule,
     ScheduledSampling, TrainConfig,
 };
-use rnn_zoo::data::{Batch, Input, Sample, SampleInput, Schema};
+use rnn_zoo::data::{Batch, Input, InputSchema, Sample, SampleInput, Schema, TargetSchema};
+use rnn_zoo::kernel::RecurrentBackend;
 use rnn_zoo::model::{END, EncoderDecoder, Hypothesis, Model, Objective, Search};
 use rnn_zoo::predict::{self, Sampling};
 use rnn_zoo::train::{Trainee, Truths, Window};
+use safetensors::tensor::{Dtype, TensorView};
 
 const VOCABULARY: usize = 6;
 const SYMBOLS: usize = 5;
@@ -224,6 +228,11 @@ fn alone(cell: CellKind) -> ModelConfig {
     }
 }
 
+/// As [`alone`], but the decoder reads six features of the three.
+fn projected(cell: CellKind) -> ModelConfig {
+    ModelConfig { d_projection: Some(6), ..alone(cell) }
+}
+
 #[derive(Clone)]
 struct Alone;
 
@@ -231,7 +240,12 @@ impl Task for Alone {
     type Output = ();
 
     fn run<B: TrainBackend>(self, device: B::Device) {
-        for config in [alone(CellKind::Gru), ModelConfig { n_layers: 2, ..alone(CellKind::Lstm) }] {
+        for config in [
+            alone(CellKind::Gru),
+            ModelConfig { n_layers: 2, ..alone(CellKind::Lstm) },
+            projected(CellKind::Gru),
+            ModelConfig { n_layers: 2, ..projected(CellKind::Lstm) },
+        ] {
             let what = format!("{config:?}");
             let whole = Model::<B>::new(&config, 3, &device).unwrap();
             let Model::EncoderDecoder(model) = &whole else { panic!("{what}") };
@@ -271,6 +285,105 @@ impl Task for Alone {
 #[test]
 fn a_decoder_alone_says_of_a_vector_what_it_finds() {
     on_each_backend(Alone);
+}
+
+/// What a model of vectors says of three of them, given the same tokens.
+fn said_of<B: RecurrentBackend>(model: &Model<B>, vectors: &[f32], device: &B::Device) -> Tensor<B, 3> {
+    let Model::EncoderDecoder(model) = model else { panic!("the model writes tokens") };
+    let input = Input::Features(tensor::<B, 3>(vectors, [3, 1, vectors.len() / 3], device));
+    let target = Tensor::<B, 2, Int>::from_ints([[1, 4, 2], [3, 0, 0], [2, 2, 1]], device);
+    model.forward_given(input, None, target)
+}
+
+#[derive(Clone)]
+struct Projected;
+
+impl Task for Projected {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let config = projected(CellKind::Gru);
+        let model = Model::<B>::new(&config, 3, &device).unwrap();
+        let vectors = noise(9, 2);
+        let said = said_of(&model, &vectors, &device);
+
+        // A model without the layer says the same of what the layer gives.
+        let (own, others): (Vec<NamedTensor>, Vec<NamedTensor>) =
+            named_tensors(&model).into_iter().partition(|tensor| tensor.name.starts_with("projection."));
+        let own: [NamedTensor; 2] = own.try_into().unwrap();
+        let [weight, bias] = own.map(|tensor| tensor.data.convert::<f32>().to_vec::<f32>().unwrap());
+        assert_eq!((weight.len(), bias.len()), (3 * 6, 6));
+        let mut given = Vec::new();
+        for vector in vectors.chunks(3) {
+            for (k, b) in bias.iter().enumerate() {
+                let product: f32 = vector.iter().enumerate().map(|(j, x)| x * weight[6 * j + k]).sum();
+                given.push((product + b).tanh());
+            }
+        }
+        let views = others.iter().map(|tensor| {
+            let view = TensorView::new(Dtype::F32, tensor.data.shape.to_vec(), tensor.data.as_bytes());
+            (tensor.name.as_str(), view.unwrap())
+        });
+        let record = safetensors::serialize(views, None).unwrap();
+        let plain = ModelConfig { d_input: Some(6), ..alone(CellKind::Gru) };
+        let plain = Model::<B>::new(&plain, 8, &device).unwrap();
+        let plain = load_record(plain, record, RecordFormat::Safetensors, Precision::Full).unwrap();
+        let expected = values(said_of(&plain, &given, &device));
+        assert_close("tanh(W x + b)", &values(said.clone()), &expected);
+
+        let grads = GradientsParams::from_grads(said.square().sum().backward(), &model);
+        for (name, gradient) in gradients(&model, &grads) {
+            let moves = gradient.is_some_and(|gradient| gradient.iter().any(|&g| g != 0.0));
+            assert!(moves || !name.starts_with("projection."), "{name} is not trained");
+        }
+
+        // What the layer gives is dropped in training alone.
+        let dropped = ModelConfig { dropout: 0.5, ..config };
+        let learned = Model::<B>::new(&dropped, 3, &device).unwrap();
+        assert_ne!(values(said_of(&learned, &vectors, &device)), expected);
+        let used = Model::<B::InnerBackend>::new(&dropped, 3, &device).unwrap();
+        assert_close("at inference", &values(said_of(&used, &vectors, &device)), &expected);
+    }
+}
+
+#[test]
+fn a_decoder_alone_reads_a_projection_of_its_vector() {
+    on_each_backend(Projected);
+}
+
+#[derive(Clone)]
+struct Kept;
+
+impl Task for Kept {
+    type Output = ();
+
+    fn run<B: TrainBackend>(self, device: B::Device) {
+        let model = projected(CellKind::Lstm);
+        let built = Model::<B>::new(&model, 3, &device).unwrap();
+        let schema = Schema {
+            input: InputSchema::Features { channels: 3, scales: Vec::new(), names: Vec::new() },
+            target: TargetSchema::Tokens { labels: (0..SYMBOLS).map(|k| k.to_string()).collect() },
+        };
+        let vectors = noise(9, 2);
+        let said = values(said_of(&built, &vectors, &device));
+        let place = tempfile::tempdir().unwrap();
+        for record in RecordFormat::ALL {
+            let path = place.path().join(record.name());
+            let config = Config::new("projects", model.clone());
+            let manifest = Manifest { record, ..Manifest::new(&config, 0, 1, "test".into()) };
+            let folder = ModelFolder { manifest, config, schema: schema.clone(), scores: Vec::new() };
+            artifact::save(&path, &folder, &built).unwrap();
+            let (folder, loaded) = artifact::load::<B>(&path, &device).unwrap();
+            assert_eq!(folder.config.model, model, "{record:?}");
+            assert_eq!(named_tensors(&loaded), named_tensors(&built), "{record:?}");
+            assert_close(record.name(), &values(said_of(&loaded, &vectors, &device)), &said);
+        }
+    }
+}
+
+#[test]
+fn a_projection_is_in_every_record() {
+    on_each_backend(Kept);
 }
 
 /// What holds of every sequence's hypotheses.

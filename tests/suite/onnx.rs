@@ -136,6 +136,23 @@ fn variety() -> Vec<(String, ModelConfig)> {
         all.push((format!("{output_activation:?}"), config));
     }
     all.push(("OneToMany-tokens".into(), tokens(base(IoMode::OneToMany, CellKind::Gru))));
+    let alone =
+        |config: ModelConfig| ModelConfig { feedback: Some(Feedback::Token), d_feedback: Some(2), ..config };
+    for (cell, config) in cells(IoMode::OneToMany) {
+        let config = alone(config);
+        all.push((format!("OneToMany-{cell}-token"), config.clone()));
+        let one_layer = ModelConfig { n_layers: 1, bias: false, ..config };
+        all.push((format!("OneToMany-{cell}-token-one-layer"), one_layer));
+    }
+    let lstm = alone(base(IoMode::OneToMany, CellKind::Lstm));
+    let norm = ModelConfig { layer_norm: true, zoneout: 0.3, d_hidden: 8, ..lstm.clone() };
+    all.push(("OneToMany-norm-zoneout-token".into(), norm));
+    let projected = ModelConfig { d_projection: Some(4), ..lstm.clone() };
+    all.push(("OneToMany-lstm-projected".into(), projected));
+    let gru = alone(base(IoMode::OneToMany, CellKind::Gru));
+    let projected = ModelConfig { d_projection: Some(2), n_layers: 1, bias: false, ..gru };
+    all.push(("OneToMany-gru-projected-one-layer".into(), projected));
+    all.push(("OneToMany-tokens-token".into(), tokens(lstm)));
     let spelled = ModelConfig {
         characters: Some(CharactersConfig { vocabulary: Some(7), d_embedding: 3, d_hidden: 2 }),
         ..tokens(base(IoMode::EncoderDecoder, CellKind::Gru))
@@ -185,7 +202,7 @@ fn schema(config: &ModelConfig) -> Schema {
                 .collect(),
         },
         IoMode::ManyToOne => TargetSchema::Class { labels },
-        IoMode::OneToMany if config.feedback != Some(Feedback::Class) => {
+        IoMode::OneToMany if matches!(config.feedback, None | Some(Feedback::Output)) => {
             TargetSchema::Features { channels: 4, scales: Vec::new(), names: Vec::new() }
         }
         _ => TargetSchema::Tokens { labels },
@@ -333,6 +350,22 @@ impl Case {
             }
             return;
         }
+        if let Model::EncoderDecoder(model) = model
+            && config.mode == IoMode::OneToMany
+        {
+            let shape = [config.n_layers, batch, config.d_hidden];
+            let zeros = vec![0.0; shape.iter().product()];
+            self.floats("in.h0", &shape, &zeros);
+            self.floats("in.c0", &shape, &zeros);
+            // Any tokens, that which starts a sequence among them: what it writes itself may end at once.
+            let (steps, most) = ([batch, 5], config.d_output.unwrap() + 1);
+            let read = self.tokens::<B>("in.last", steps, most, seed + 3, device);
+            let said = model.run(input, None, read).output;
+            let best = said.clone().argmax(2).into_data().convert::<i64>().to_vec::<i64>().unwrap();
+            self.ints("out.next", &steps, &best);
+            self.tensor("out.y", said);
+            return;
+        }
         let streams = match config.mode {
             IoMode::OneToOne | IoMode::OneToMany => true,
             IoMode::ManyToMany => !config.bidirectional,
@@ -441,10 +474,13 @@ fn check(config: &ModelConfig, graphs: &[GraphProto], precision: Precision, n_pa
         IoMode::ManyToMany | IoMode::OneToOne => {
             vec![(format!("{x}{spelled}{lengths}"), format!("y:Float[batch,time,{o}]"))]
         }
-        IoMode::OneToMany => vec![(
-            format!("{x} last:Float[batch,1,{o}]{start}"),
-            format!("y:Float[batch,1,{o}] next:Float[batch,1,{o}]{end}"),
-        )],
+        IoMode::OneToMany => {
+            let fed = match config.feedback {
+                Some(Feedback::Token) => "Int64[batch,1]".to_string(),
+                _ => format!("Float[batch,1,{o}]"),
+            };
+            vec![(format!("{x} last:{fed}{start}"), format!("y:Float[batch,1,{o}] next:{fed}{end}"))]
+        }
         IoMode::EncoderDecoder => {
             let h = config.d_hidden;
             let m = h * if config.bidirectional && config.merge == Merge::Concat { 2 } else { 1 };
@@ -570,6 +606,7 @@ fn onnx_models_say_the_same_in_onnxruntime() {
         "ManyToMany-lstm-norm-zoneout-true",
         "MultiTask-gru-spelled",
         "EncoderDecoder-lstm-both",
+        "OneToMany-lstm-token",
         "tied",
         "Writer-Lstm-Additive-true-true-true",
     ] {

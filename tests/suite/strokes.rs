@@ -57,6 +57,15 @@ fn file(hands: std::ops::Range<usize>) -> String {
     all.collect()
 }
 
+/// A PNG file of rows of pixels.
+fn png_file(color: png::ColorType, [width, height]: [u32; 2], pixels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(color);
+    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+    bytes
+}
+
 #[test]
 fn a_model_draws_what_it_sees() {
     let w = Workshop::new();
@@ -99,13 +108,16 @@ fn a_model_draws_what_it_sees() {
 
     // The same picture as PNG, by itself and in a folder.
     let grey: Vec<u8> = (0..FRAME * FRAME).map(|k| if is_ink(stroke(9, 0), k) { 0 } else { 255 }).collect();
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, FRAME as u32, FRAME as u32);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.write_header().unwrap().write_image_data(&grey).unwrap();
-    w.write("pictures/first.png", &bytes);
-    let picture = w.run("predict s pictures/first.png --format json").json();
-    assert_eq!(strokes(&picture), strokes(&all[..1]));
+    let size = [FRAME as u32; 2];
+    w.write("pictures/first.png", png_file(png::ColorType::Grayscale, size, &grey));
+    // And in white ink on nothing.
+    let white: Vec<u8> = grey.iter().flat_map(|&paper| [255, 255 - paper]).collect();
+    w.write("white.png", png_file(png::ColorType::GrayscaleAlpha, size, &white));
+    for name in ["pictures/first.png", "white.png"] {
+        let picture = w.run(&format!("predict s {name} --format json")).json();
+        assert_eq!(strokes(&picture), strokes(&all[..1]), "{name}");
+    }
+    w.write("long.png", png_file(png::ColorType::Grayscale, [1, 20_000], &[255; 20_000]));
     let [in_folder] = w.run("predict s pictures --format json").json().try_into().unwrap();
     assert_eq!((&in_folder["file"], &in_folder["strokes"]), (&"first.png".into(), &all[0]["strokes"]));
 
@@ -127,10 +139,10 @@ fn a_model_draws_what_it_sees() {
         ("predict s pictures --svg new.svg", "give no folder or stdin"),
         ("predict tiny 1:1 --svg new.svg", "only a model of `strokes` data"),
         ("predict s nothing.png", "there is no file of that name"),
+        ("predict s long.png", "make no side longer than 10000 pixels"),
         ("predict s {}", "missing field `image`"),
         ("eval s --plot new.svg", "only a model of `csv` data"),
         ("eval s --confusion new.svg", "a confusion matrix is of classes"),
-        ("export s --format onnx", "one-to-many model of tokens is not written as ONNX"),
         ("generate s --prompt a", "cannot go on from its own text"),
     ] {
         let said = w.run(command);

@@ -176,12 +176,16 @@ fn a_model_says_attributes() {
     w.write("lines", lines);
     assert_eq!(w.run("predict p lines").ok(), expected);
     assert_eq!(w.run(&format!("predict p {asked} --n-best 3")).ok().lines().count(), 3);
+    // Training has seen names everywhere; the word for one is not said where none is given.
+    for beam in [1, 5] {
+        let said = w.run(&format!("predict p area[hills],food[French] --beam {beam}"));
+        assert!(!said.ok().contains("xname") && said.out.lines().count() == 1, "{}", said.out);
+    }
     for (command, says) in [
         ("predict p food[Greek]", "`Greek` is not among the values of `food`"),
         ("predict p a[b]", "attribute `a` is not among those of the training data: name, food, area"),
         ("predict p food", "write attributes as in"),
         ("eval p --baseline", "no baseline"),
-        ("export p --format onnx", "one-to-many model of tokens is not written as ONNX"),
         ("export p --format pytorch", "`model.feedback`: PyTorch has no counterpart"),
         ("predict p a[b] --attention a.svg", "attribute `a`"),
         ("generate p --prompt a", "cannot go on from its own text"),

@@ -37,6 +37,10 @@ macro_rules! kernels {
 
 kernels!(Portable<f32, 4>);
 kernels!(Portable<f64, 2>);
+#[cfg(test)]
+kernels!(Portable<f32, 16>);
+#[cfg(test)]
+kernels!(Portable<f64, 8>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::*;
@@ -57,6 +61,9 @@ pub struct Isa(Set);
 enum Set {
     /// Whatever the compiler may use.
     Portable,
+    /// As wide as AVX-512: tests see what that makes of sizes, without it.
+    #[cfg(test)]
+    Wide,
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -68,7 +75,11 @@ enum Set {
 impl Isa {
     /// Those that this processor has, the widest last.
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self(Set::Portable)];
+        let mut all = vec![
+            Self(Set::Portable),
+            #[cfg(test)]
+            Self(Set::Wide),
+        ];
         // Miri runs no vendor's intrinsics.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
@@ -119,7 +130,7 @@ pub trait Dispatch: Float {
 }
 
 macro_rules! dispatch {
-    ($t:ty, $portable:ty, $avx2:ident, $avx512:ident) => {
+    ($t:ty, $portable:ty, $wide:ty, $avx2:ident, $avx512:ident) => {
         impl Dispatch for $t {
             fn dispatch<J: Job<Self>>(isa: Isa, job: J) -> J::Output {
                 match isa.0 {
@@ -128,6 +139,8 @@ macro_rules! dispatch {
                     #[cfg(target_arch = "x86_64")]
                     Set::Avx512 => job.run::<super::simd::x86::$avx512>(),
                     Set::Portable => job.run::<$portable>(),
+                    #[cfg(test)]
+                    Set::Wide => job.run::<$wide>(),
                 }
             }
 
@@ -139,6 +152,8 @@ macro_rules! dispatch {
                         #[cfg(target_arch = "x86_64")]
                         Set::Avx512 => super::simd::x86::$avx512::run(p),
                         Set::Portable => <$portable>::run(p),
+                        #[cfg(test)]
+                        Set::Wide => <$wide>::run(p),
                     }
                 }
             }
@@ -178,5 +193,5 @@ macro_rules! dispatch {
     };
 }
 
-dispatch!(f32, Portable<f32, 4>, F32x8, F32x16);
-dispatch!(f64, Portable<f64, 2>, F64x4, F64x8);
+dispatch!(f32, Portable<f32, 4>, Portable<f32, 16>, F32x8, F32x16);
+dispatch!(f64, Portable<f64, 2>, Portable<f64, 8>, F64x4, F64x8);

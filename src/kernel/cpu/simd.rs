@@ -292,6 +292,11 @@ macro_rules! portable {
 
 portable!(f32, 4, u32, 23, 127);
 portable!(f64, 2, u64, 52, 1023);
+// As wide as AVX-512, on any processor.
+#[cfg(test)]
+portable!(f32, 16, u32, 23, 127);
+#[cfg(test)]
+portable!(f64, 8, u64, 52, 1023);
 
 #[cfg(target_arch = "x86_64")]
 pub mod x86 {
