@@ -3,6 +3,7 @@
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, load_record};
 use rnn_zoo::backend::{self, DeviceInfo, Task, TrainBackend};
 use rnn_zoo::config::{CellKind, Config, DataConfig, IoMode, ModelConfig};
+use rnn_zoo::data::readings::{Reading, Readings};
 use rnn_zoo::data::words::WordReader;
 use rnn_zoo::data::{
     self, AttributeSchema, Grid, InputSchema, SampleInput, Scale, Schema, SubWords, TargetSchema, Vocabulary,
@@ -220,10 +221,21 @@ pub fn follow(bytes: &[u8]) {
     MODELS.with(|models| {
         let input = &models.stream.folder().schema.input;
         let mut stream = models.stream.stream().expect("the model streams");
+        let mut readings = Readings::new(input);
         // More take time, and are read no other way.
-        for line in text.lines().take(64) {
-            let Ok(reading) = series::parse_row(line, input) else { continue };
-            let Ok(answer) = stream.step(&SampleInput::Features(reading)) else { continue };
+        let mut lines = text.lines().take(64).peekable();
+        match lines.peek().map(|first| readings.header(first)) {
+            Some(Err(_)) => return,
+            Some(Ok(true)) => drop(lines.next()),
+            _ => {}
+        }
+        for line in lines {
+            let Reading { missing, values, is_row } = readings.read(Ok(line.into()));
+            stream.skip(missing);
+            let Ok(answer) = values.and_then(|values| stream.step(&SampleInput::Features(values))) else {
+                stream.skip(usize::from(is_row));
+                continue;
+            };
             let Answer::Values(values) = answer else { panic!("a stream of values says values") };
             assert_eq!((values.steps(), values.channels), (1, 2));
         }

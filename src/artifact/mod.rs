@@ -16,7 +16,7 @@ mod tree;
 
 pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
-pub(crate) use record::{apply, decode_safetensors, fits_half, shapes, tensors_are_sound};
+pub(crate) use record::{apply, decode_safetensors, fits_half, moments_are_sound, shapes, tensors_are_sound};
 
 use crate::config::Config;
 use crate::data::Schema;

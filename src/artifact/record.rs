@@ -471,6 +471,36 @@ pub(crate) fn tensors_are_sound(bytes: &[u8]) -> Result<(), String> {
     walk(&mut Tree::from_mpk(bytes)?)
 }
 
+/// That an optimizer's record, in MessagePack of burn's, has of each of `parameters`, which are shapes by identity, what the
+/// update rule `rule` remembers, in tensors of the parameter's shape: burn takes it for that unseen.
+pub(crate) fn moments_are_sound(
+    bytes: &[u8],
+    rule: &str,
+    parameters: &BTreeMap<String, Vec<usize>>,
+) -> Result<(), String> {
+    fn fits(value: &Tree, shape: &[usize]) -> bool {
+        match value {
+            Tree::Map(entries) => match value.entry("shape") {
+                Some(own) => own.sizes().is_some_and(|own| own == shape),
+                None => entries.iter().all(|(_, value)| fits(value, shape)),
+            },
+            _ => true,
+        }
+    }
+    let tree = Tree::from_mpk(bytes)?;
+    let Some(Tree::Map(states)) = tree.entry("item") else { return Err("it has no `item`".into()) };
+    for (id, state) in states {
+        let shape = parameters.get(id).ok_or_else(|| format!("the model has no parameter `{id}`"))?;
+        let of_rule = state.entry("V1").and_then(|s| s.entry(&format!("Rank{}", shape.len()))?.entry(rule));
+        if !of_rule.is_some_and(|state| fits(state, shape)) {
+            return Err(format!(
+                "what `{rule}` remembers of parameter `{id}` is not of its shape, {shape:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// A serialised [`TensorData`], whose bytes are taken out of it.
 fn leaf(name: &str, value: &mut Tree) -> Result<TensorData, String> {
     let field = |key: &str| value.entry(key).ok_or_else(|| format!("`{name}` has no `{key}`"));

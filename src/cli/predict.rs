@@ -233,7 +233,11 @@ fn answer_lines(
     if has_header {
         lines.next();
     }
+    let draws = matches!(folder.schema.target, TargetSchema::Drawing(_));
     for (line, n) in lines {
+        if draws && line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
+            continue;
+        }
         // What is no text is one line; where reading itself fails there is no next one.
         let is_line = !matches!(&line, Err(e) if e.kind() != ErrorKind::InvalidData);
         let line = line.map_err(|e| Error::Input(format!("cannot be read ({e}): give UTF-8 text")));
@@ -358,6 +362,12 @@ fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
     }
 }
 
+/// Whether a file's name says that it is a picture, but no PNG.
+fn is_picture(path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    ["jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"].contains(&end.as_str())
+}
+
 /// The sequences of a file of the model's kind.
 fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
     let folder = asked.model.folder();
@@ -382,9 +392,14 @@ fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
         DataFormat::Strokes if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) => {
             Ok(vec![parse(asked, &path.to_string_lossy())?])
         }
-        _ => {
+        DataFormat::Strokes if is_picture(path) => {
+            Err(Error::file(path, "is a picture of another kind: write it as PNG"))
+        }
+        format => {
             let text = data::read_text(path)?;
-            let lines = text.lines().enumerate();
+            // As in training.
+            let skipped = |line: &str| format == DataFormat::Strokes && line.trim().is_empty();
+            let lines = text.lines().enumerate().filter(|(_, line)| !skipped(line));
             lines
                 .map(|(k, line)| {
                     let parsed = parse(asked, line).and_then(|parsed| {

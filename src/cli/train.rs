@@ -128,6 +128,13 @@ pub(super) fn stop_on_interrupt() -> Result<()> {
     });
     ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::Relaxed) {
+            // An orderly exit would take CUDA from under the step that runs.
+            #[cfg(unix)]
+            // SAFETY: it may be called at any time.
+            unsafe {
+                libc::_exit(130)
+            }
+            #[cfg(not(unix))]
             std::process::exit(130);
         }
         stop(true);

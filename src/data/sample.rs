@@ -60,7 +60,8 @@ pub enum SampleInput {
     Attributes {
         /// Which of their values they have, `[1, D]`.
         vector: Features,
-        /// What stands in a text for the value of an attribute that may have any, and that value.
+        /// What stands in a text for the value of an attribute that may have any, and that value: empty where the attribute
+        /// is not there.
         names: Vec<(String, String)>,
     },
 }

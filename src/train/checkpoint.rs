@@ -15,14 +15,14 @@ use super::Epoch;
 use super::learner::Trainee;
 use super::score::Tally;
 use super::strategy::Components;
-use crate::artifact::{digest, shapes, tensors_are_sound};
+use crate::artifact::{digest, moments_are_sound, shapes, tensors_are_sound};
 use crate::backend::TrainBackend;
-use crate::config::{CellKind, Config};
+use crate::config::{CellKind, Config, OptimizerKind};
 use crate::error::{Error, Result};
 use crate::file::{DRAFT, read_bytes, write_folder};
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
@@ -368,6 +368,19 @@ pub(super) fn latest<B: TrainBackend>(
     }
 }
 
+/// The shape of each parameter, by its identity.
+fn parameters<B: Backend>(module: &impl Module<B>) -> BTreeMap<String, Vec<usize>> {
+    struct Shapes(BTreeMap<String, Vec<usize>>);
+    impl<B: Backend> ModuleVisitor<B> for Shapes {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.0.insert(param.id.serialize(), param.lazy_shape().to_vec());
+        }
+    }
+    let mut shapes = Shapes(BTreeMap::new());
+    module.visit(&mut shapes);
+    shapes.0
+}
+
 fn read<B: TrainBackend>(
     path: &Path,
     digest: &str,
@@ -418,7 +431,15 @@ fn read<B: TrainBackend>(
     let model = load::<B, _>(files.needed("model.mpk")?, device)
         .and_then(|record| filled(fresh.clone(), record))
         .map_err(|e| damaged(path, "model.mpk", &e))?;
-    let optimizer = load::<B, _>(files.needed("optimizer.mpk")?, device)
+    let bytes = files.needed("optimizer.mpk")?;
+    let rule = match frame.config.train.optimizer {
+        OptimizerKind::Adamw => "AdamW",
+        OptimizerKind::Adam => "Adam",
+        OptimizerKind::Sgd => "Sgd",
+        OptimizerKind::Rmsprop => "RmsProp",
+    };
+    let optimizer = moments_are_sound(&bytes, rule, &parameters(&model))
+        .and_then(|()| load::<B, _>(bytes, device))
         .map_err(|e| damaged(path, "optimizer.mpk", &e))?;
     let best = files
         .read("best.mpk")?

@@ -3,8 +3,9 @@
 use crate::cli::Workshop;
 use rnn_zoo::artifact::NamedTensor;
 use rnn_zoo::backend::{self, BackendKind};
+use sha2::{Digest, Sha256};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -173,6 +174,62 @@ fn a_damaged_checkpoint_is_passed_over() {
     let said = w.run("train --resume again --backend ndarray");
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("data has changed"), "{}", said.err);
+}
+
+/// Files of another run's checkpoint under a manifest that knows them: burn would take them.
+#[test]
+fn a_checkpoint_that_cannot_be_is_passed_over() {
+    if !promised() {
+        return;
+    }
+    let w = workshop();
+    w.run("train killed.toml --run whole --backend ndarray").ok();
+    let other = "--set model.d_hidden=9 --set train.batch_size=3 --set train.optimizer=sgd";
+    w.run(&format!("train killed.toml --run other {other} --backend ndarray")).ok();
+    let steps = |run: &str| -> Vec<PathBuf> {
+        let all = fs::read_dir(w.path(run).join("checkpoint")).unwrap().map(|entry| entry.unwrap().path());
+        let mut steps: Vec<PathBuf> = all.collect();
+        steps.sort_by_key(|path| path.file_name().unwrap().to_str().unwrap()[5..].parse::<u64>().unwrap());
+        steps
+    };
+    // In the middle of an epoch, both of them.
+    let (last, foreign) = (steps("whole").pop().unwrap(), steps("other").pop().unwrap());
+    for (name, says) in [
+        ("state.mpk", "cannot be"),
+        ("carried.mpk", "its shape is not"),
+        ("optimizer.mpk", "the model has no parameter"),
+        ("model.mpk", "of other shapes"),
+        ("average.mpk", "of other shapes"),
+        ("best.mpk", "of other shapes"),
+    ] {
+        let run = format!("bad-{}", name.replace('.', "-"));
+        let checkpoint = last.file_name().unwrap().to_str().unwrap();
+        for step in steps("whole") {
+            let to = w.path(&run).join("checkpoint").join(step.file_name().unwrap());
+            fs::create_dir_all(&to).unwrap();
+            for entry in fs::read_dir(step).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+        fs::copy(w.path("whole/config.toml"), w.path(&run).join("config.toml")).unwrap();
+        let folder = w.path(&run).join("checkpoint").join(checkpoint);
+        let bytes = fs::read(foreign.join(name)).unwrap();
+        let manifest = fs::read(folder.join("manifest.json")).unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        manifest["files"][name] =
+            Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect::<String>().into();
+        fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+        let said = w.run(&format!("train --resume {run} --backend ndarray"));
+        said.ok();
+        let fault = said.err.lines().find(|line| line.contains("going back")).unwrap_or(&said.err);
+        assert!(
+            fault.contains(name) && fault.contains("is damaged") && fault.contains(says),
+            "{name}: {fault}"
+        );
+        assert!(bits(&w.path(&run)) == bits(&w.path("whole")), "{name}");
+    }
 }
 
 #[cfg(unix)]

@@ -133,12 +133,14 @@ fn a_model_draws_what_it_sees() {
         let lines = document.descendants().filter(|node| node.has_tag_name("polyline"));
         assert!(lines.count() >= n, "{command}");
     }
+    w.write("a.jpg", "");
     for (command, says) in [
         ("predict s test.jsonl --svg one.svg", "exists already"),
         ("predict s - --svg new.svg", "give no folder or stdin"),
         ("predict s pictures --svg new.svg", "give no folder or stdin"),
         ("predict tiny 1:1 --svg new.svg", "only a model of `strokes` data"),
         ("predict s nothing.png", "there is no file of that name"),
+        ("predict s a.jpg", "write it as PNG"),
         ("predict s long.png", "make no side longer than 10000 pixels"),
         ("predict s {}", "missing field `image`"),
         ("eval s --plot new.svg", "only a model of `csv` data"),
