@@ -471,8 +471,8 @@ pub(crate) fn tensors_are_sound(bytes: &[u8]) -> Result<(), String> {
     walk(&mut Tree::from_mpk(bytes)?)
 }
 
-/// That an optimizer's record, in MessagePack of burn's, has of each of `parameters`, which are shapes by identity, what the
-/// update rule `rule` remembers, in tensors of the parameter's shape: burn takes it for that unseen.
+/// That each state of an optimizer's record, in MessagePack of burn's, is of one of `parameters`, which are shapes by
+/// identity, by the update rule `rule`, in tensors of the parameter's shape: burn takes it for that unseen.
 pub(crate) fn moments_are_sound(
     bytes: &[u8],
     rule: &str,

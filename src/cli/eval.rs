@@ -117,12 +117,16 @@ fn plot(model: &dyn Predictor, samples: &[Sample], split: &str) -> Result<String
     }
     inputs.reverse();
     truths.reverse();
+    let truth: Vec<f32> = truths.iter().flat_map(|values| values.data.iter().copied()).collect();
+    if truth.iter().all(|value| !value.is_finite()) {
+        let rows = config.season.unwrap_or(1) * config.seasons.unwrap_or(1);
+        return Err(Error::Input(format!("no sample goes back {rows} rows: raise data.window")));
+    }
     let answers = model.predict(&inputs, None)?;
     let said = answers.iter().filter_map(|answer| match answer {
         Answer::Values(values) => Some(values),
         _ => None,
     });
-    let truth: Vec<f32> = truths.iter().flat_map(|values| values.data.iter().copied()).collect();
     let said = said.flat_map(|values| values.data.iter().copied());
     // Where the truth is not known, nor is what the forecast started from.
     let said: Vec<f32> =

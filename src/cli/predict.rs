@@ -26,7 +26,7 @@ pub struct PredictArgs {
     model: ModelArg,
     /// A file of the model's own kind (of texts and attributes: one a line), a folder of such files, or one sequence as it
     /// would stand in one; of a model of sound a .wav file, a folder of them or a .tar.gz; of a model that draws a .png
-    /// file too; `-`: one a line from stdin; of a stream a first line may name the columns
+    /// file too; `-`: one a line from stdin; of a stream a line before the first reading may name the columns
     #[arg(
         allow_hyphen_values = true,
         required_unless_present = "input",
@@ -223,19 +223,14 @@ fn answer_lines(
     let mut stream = streams.then(|| asked.model.stream()).transpose()?;
     let of_values = matches!(folder.schema.input, InputSchema::Features { .. });
     let mut readings = (streams && of_values).then(|| Readings::new(&folder.schema.input));
-    let mut lines = std::io::stdin().lock().lines().zip(1..).peekable();
-    let has_header = match (&mut readings, lines.peek()) {
-        (Some(readings), Some((Ok(first), _))) => {
-            readings.header(first).map_err(|e| Error::line("stdin", 1, e.to_string()))?
-        }
-        _ => false,
-    };
-    if has_header {
-        lines.next();
-    }
     let draws = matches!(folder.schema.target, TargetSchema::Drawing(_));
-    for (line, n) in lines {
+    for (line, n) in std::io::stdin().lock().lines().zip(1..) {
         if draws && line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
+            continue;
+        }
+        if let (Some(readings), Ok(line)) = (&mut readings, &line)
+            && readings.header(line).map_err(|e| Error::line("stdin", n, e.to_string()))?
+        {
             continue;
         }
         // What is no text is one line; where reading itself fails there is no next one.

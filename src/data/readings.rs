@@ -1,7 +1,7 @@
 //! Lines of readings as they come, one a line, for a model that reads a stream.
 //!
-//! A first line that names the columns is their header: columns are then found by name, and those that the model does
-//! not read are passed over. Where one of these has times, they tell which rows are missing.
+//! A line before the first reading that names the columns is their header: columns are then found by name, and those that
+//! the model does not read are passed over. Where one of these has times, they tell which rows are missing.
 
 use super::series::parse_row;
 use super::{Features, InputSchema, input_features, list, number, split};
@@ -10,10 +10,18 @@ use crate::error::{Error, Result};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use std::ops::Range;
 
+/// Intervals between rows that tell their step.
+const LATEST: usize = 7;
+
+/// Steps to the next row at most, where the row after it does not say so too.
+const MAX_AHEAD: i64 = 10_000;
+
 /// A reader of such lines.
 pub struct Readings<'a> {
     input: &'a InputSchema,
     header: Option<Header>,
+    /// Whether there was a reading without a header.
+    started: bool,
 }
 
 /// What a line says.
@@ -23,7 +31,7 @@ pub struct Reading {
     /// The values, as the model reads them, or what is wrong with the line.
     pub values: Result<Features>,
     /// Whether the line is a row, right or wrong, that comes after those before it. Where rows have times, a line
-    /// without one is none: the next time tells what is missing.
+    /// without one is none once their step is known, at the second time: the next time tells what is missing.
     pub is_row: bool,
 }
 
@@ -41,23 +49,34 @@ struct Header {
 struct Clock {
     column: usize,
     last: i64,
-    /// From the first row to the second.
-    step: Option<i64>,
+    /// The latest intervals between rows; none before the second time.
+    latest: Vec<i64>,
+    /// Lines without a time before the second time, each taken for a row.
+    untimed: i64,
+    /// The time of the row before, where it was refused as too far ahead.
+    ahead: Option<i64>,
 }
 
 impl<'a> Readings<'a> {
     /// For a model of values that reads `input`.
     pub fn new(input: &'a InputSchema) -> Self {
-        Self { input, header: None }
+        Self { input, header: None, started: false }
     }
 
-    /// Whether a stream's first line names its columns.
+    /// Whether the next line names the stream's columns, and is none to [`read`](Self::read): one before the first
+    /// reading, or the same again.
     ///
     /// # Errors
     /// A line that names some of the columns that the model reads and not all, or one twice.
     pub fn header(&mut self, line: &str) -> Result<bool> {
         let InputSchema::Features { names, .. } = self.input else { return Ok(false) };
+        if self.started {
+            return Ok(false);
+        }
         let cells = cells(line.strip_prefix('\u{feff}').unwrap_or(line))?;
+        if let Some(header) = &self.header {
+            return Ok(cells == header.names);
+        }
         let find = |name: &String| cells.iter().position(|cell| cell == name);
         let columns: Vec<usize> = names.iter().filter_map(find).collect();
         // Names may be numbers, but not all of a header's are.
@@ -82,16 +101,20 @@ impl<'a> Readings<'a> {
     pub fn read(&mut self, line: Result<String>) -> Reading {
         let Some(header) = &mut self.header else {
             let values = line.and_then(|line| parse_row(&line, self.input));
+            self.started |= values.is_ok();
             return Reading { missing: 0, values, is_row: true };
         };
-        // Until there is a second time, any line may be the second row.
-        let untimed = header.clock.as_ref().is_none_or(|clock| clock.step.is_none());
-        match line.and_then(|line| header.cells(&line)) {
-            Ok(cells) => match header.missing(&cells) {
-                Ok(missing) => Reading { missing, values: header.values(&cells, self.input), is_row: true },
-                Err(e) => Reading { missing: 0, values: Err(e), is_row: false },
-            },
-            Err(e) => Reading { missing: 0, values: Err(e), is_row: untimed },
+        let cells = match line.and_then(|line| header.cells(&line)) {
+            Ok(cells) => cells,
+            Err(e) => return Reading { missing: 0, values: Err(e), is_row: header.untimed() },
+        };
+        let time = match header.time(&cells) {
+            Ok(time) => time,
+            Err(e) => return Reading { missing: 0, values: Err(e), is_row: header.untimed() },
+        };
+        match header.missing(&cells, time) {
+            Ok(missing) => Reading { missing, values: header.values(&cells, self.input), is_row: true },
+            Err(e) => Reading { missing: 0, values: Err(e), is_row: false },
         }
     }
 }
@@ -106,26 +129,39 @@ impl Header {
         Ok(cells)
     }
 
-    /// How many rows are missing before this one.
-    fn missing(&mut self, cells: &StringRecord) -> Result<usize> {
+    /// The time of a row; the first one has none yet, and tells which column has times.
+    fn time(&mut self, cells: &StringRecord) -> Result<Option<i64>> {
         if !self.started {
             self.started = true;
-            let clock = |column| Some(Clock { column, last: seconds(&cells[column])?, step: None });
-            self.clock = (0..cells.len()).filter(|column| !self.columns.contains(column)).find_map(clock);
-            return Ok(0);
+            self.clock = (0..cells.len())
+                .filter(|column| !self.columns.contains(column))
+                .find_map(|column| Some(Clock::new(column, seconds(&cells[column])?)));
+            return Ok(None);
         }
-        let Some(Clock { column, last, step }) = &mut self.clock else { return Ok(0) };
-        let (name, text) = (&self.names[*column], &cells[*column]);
-        let refuse = |what: &str| Err(Error::Input(format!("column `{name}`: `{text}` is {what}")));
-        let Some(time) = seconds(text) else { return refuse("no time: write one, as in 2026-01-31 09:30") };
-        if time <= *last {
-            return refuse("not later than the row before: leave the row out");
+        let Some(Clock { column, .. }) = self.clock else { return Ok(None) };
+        match seconds(&cells[column]) {
+            Some(time) => Ok(Some(time)),
+            None => Err(self.refused(cells, column, "no time: write one, as in 2026-01-31 09:30")),
         }
-        let passed = time - *last;
-        *last = time;
-        let step = *step.get_or_insert(passed);
-        // To the nearest row: clocks are not exact.
-        Ok(((passed + step / 2) / step - 1).max(0) as usize)
+    }
+
+    /// Counts a line without a time. Whether it is a row: until there is a second time, nothing else tells.
+    fn untimed(&mut self) -> bool {
+        let Some(clock) = &mut self.clock else { return true };
+        let is_row = clock.latest.is_empty();
+        clock.untimed += i64::from(is_row);
+        is_row
+    }
+
+    /// How many rows are missing before this one, which is of `time`.
+    fn missing(&mut self, cells: &StringRecord, time: Option<i64>) -> Result<usize> {
+        let (Some(clock), Some(time)) = (&mut self.clock, time) else { return Ok(0) };
+        let column = clock.column;
+        clock.missing(time).map_err(|what| self.refused(cells, column, what))
+    }
+
+    fn refused(&self, cells: &StringRecord, column: usize, what: &str) -> Error {
+        Error::Input(format!("column `{}`: `{}` is {what}", &self.names[column], &cells[column]))
     }
 
     fn values(&self, cells: &StringRecord, input: &InputSchema) -> Result<Features> {
@@ -138,6 +174,52 @@ impl Header {
         split::standardize(&mut data, scales);
         Ok(Features::vector(data))
     }
+}
+
+impl Clock {
+    fn new(column: usize, time: i64) -> Self {
+        Self { column, last: time, latest: Vec::new(), untimed: 0, ahead: None }
+    }
+
+    /// How many rows are missing before the one of `time`, or what is wrong with it.
+    fn missing(&mut self, time: i64) -> Result<usize, &'static str> {
+        let ahead = self.ahead.take();
+        let passed = time - self.last;
+        if passed <= 0 {
+            return Err("not later than the row before: leave the row out");
+        }
+        if self.latest.is_empty() {
+            // The lines between them were rows.
+            self.latest.push((passed / (self.untimed + 1)).max(1));
+            self.last = time;
+            return Ok(0);
+        }
+        let mut latest = self.latest.clone();
+        latest.push(passed);
+        if latest.len() > LATEST {
+            latest.remove(0);
+        }
+        let step = most_frequent(&latest);
+        let farthest = MAX_AHEAD * step;
+        // One wrong time must not make all rows after it late.
+        if passed > farthest && ahead.is_none_or(|ahead| !(1..=farthest).contains(&(time - ahead))) {
+            self.ahead = Some(time);
+            return Err("more than 10000 rows later: with --follow the next row may confirm it");
+        }
+        (self.last, self.latest) = (time, latest);
+        // To the nearest row: clocks are not exact.
+        Ok(((passed + step / 2) / step - 1).max(0) as usize)
+    }
+}
+
+/// The interval that most others are within a tenth of, of several the first one: clocks are not exact.
+fn most_frequent(intervals: &[i64]) -> i64 {
+    let like = |interval: i64| {
+        let near = |other: &&i64| 10 * (**other - interval).abs() <= interval;
+        intervals.iter().filter(near).count()
+    };
+    // Of several maxima `max_by_key` gives the last.
+    intervals.iter().rev().copied().max_by_key(|&interval| like(interval)).expect("there is one")
 }
 
 /// The cells of one line. Each is read by itself, so that a quote that is not closed does not take the next ones.
@@ -216,9 +298,9 @@ mod tests {
         for line in ["5,2", "", "a,b", "\"5\""] {
             assert!(!readings.header(line).unwrap(), "{line}");
         }
-        assert_eq!(read(&mut readings, "5,2").1.unwrap(), [5.0, 2.0]);
         assert_says(readings.header("day,y"), &["no column x,"]);
         assert_says(readings.header("x,y,day,day"), &["`day` is there twice"]);
+        assert_eq!(read(&mut readings, "5,2").1.unwrap(), [5.0, 2.0]);
     }
 
     #[test]
@@ -255,6 +337,81 @@ mod tests {
                 None => assert_eq!(values.unwrap(), [1.0, 2.0], "{line}"),
             }
         }
+    }
+
+    /// Rows missing before each line of a stream of times alone and whether it is a row.
+    fn timed(times: &[&str]) -> Vec<(usize, bool)> {
+        let schema = schema();
+        let mut readings = Readings::new(&schema);
+        assert!(readings.header("time,x,y").unwrap());
+        let line = |time: &&str| match time.len() {
+            5 => format!("2024-01-01 {time},1,2"),
+            0 => String::new(),
+            _ => format!("{time},1,2"),
+        };
+        times
+            .iter()
+            .map(|time| {
+                let (missing, _, is_row) = read(&mut readings, &line(time));
+                (missing, is_row)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_step_is_the_most_frequent_interval() {
+        let missing = |times: &[&str]| timed(times).into_iter().map(|(n, _)| n).collect::<Vec<_>>();
+        // A short first interval: from the second hour on the step is known.
+        let short = ["09:40", "10:00", "11:00", "12:00", "13:00", "15:00"];
+        assert_eq!(missing(&short), [0, 0, 2, 0, 0, 1]);
+        // A long first interval, which is as frequent as an hour up to 09:00.
+        let long = ["00:00", "02:00", "03:00", "05:00", "06:00", "08:00", "09:00", "10:00", "12:00"];
+        assert_eq!(missing(&long), [0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        // Clocks are not exact.
+        assert_eq!(most_frequent(&[60, 61, 58, 120, 120]), 60);
+        assert_eq!(most_frequent(&[600, 3590, 3610, 3600]), 3590);
+    }
+
+    #[test]
+    fn a_time_far_ahead_is_taken_where_the_next_row_says_so_too() {
+        let (row, none) = (|missing: usize| (missing, true), (0, false));
+        let far = ["00:00", "01:00", "2099-01-01 00:00", "02:00", "2099-01-01 00:00", "", "04:00"];
+        assert_eq!(timed(&far), [row(0), row(0), none, row(0), none, none, row(1)]);
+        // The hours of 2024 and 2025 but for the first two, and the row that was refused.
+        let gap = ["00:00", "01:00", "2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"];
+        assert_eq!(timed(&gap), [row(0), row(0), none, row(8784 + 8760 - 2 + 1), row(0)]);
+        // Two that do not follow each other.
+        let wrong = ["00:00", "01:00", "2099-01-01 00:00", "2098-01-01 00:00", "02:00"];
+        assert_eq!(timed(&wrong), [row(0), row(0), none, none, row(0)]);
+    }
+
+    #[test]
+    fn a_line_without_a_time_is_a_row_until_the_step_is_known() {
+        let row = |missing: usize| (missing, true);
+        let lines = ["00:00", "", "soon!!", "03:00", "04:00", "soon!!", "", "07:00"];
+        assert_eq!(timed(&lines), [row(0), row(0), row(0), row(0), row(0), (0, false), (0, false), row(2)]);
+    }
+
+    #[test]
+    fn a_header_may_follow_wrong_lines_and_come_again() {
+        let schema = schema();
+        let mut readings = Readings::new(&schema);
+        for line in ["", "a,b"] {
+            assert!(!readings.header(line).unwrap());
+            assert!(read(&mut readings, line).1.is_err());
+        }
+        assert!(readings.header("y,x").unwrap());
+        for _ in 0..2 {
+            assert!(!readings.header("1,2").unwrap());
+            assert_eq!(read(&mut readings, "1,2").1.unwrap(), [2.0, 1.0]);
+            assert!(readings.header("\u{feff}\"y\", x").unwrap());
+            assert!(!readings.header("x,y").unwrap());
+        }
+        // After a reading without a header there is none.
+        let mut readings = Readings::new(&schema);
+        assert_eq!(read(&mut readings, "1,2").1.unwrap(), [1.0, 2.0]);
+        assert!(!readings.header("y,x").unwrap());
+        assert!(read(&mut readings, "y,x").1.is_err());
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl Season {
         self.rows
     }
 
-    /// How many rows it goes back.
+    /// How many rows it goes back from the row predicted, at most.
     pub(crate) fn rows(&self) -> usize {
         self.seasons * self.rows
     }
@@ -609,6 +609,54 @@ mod tests {
         let table = |more: &str| config("csv", Some(Path::new("x")), more);
         assert!(Season::of(&table("season = 3"), &Schema::features(2, 2)).is_err());
         assert!(Season::of(&table(""), &Schema::features(2, 2)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_trajectory_of_differences_from_means_over_seasons() {
+        let value = |row: i64| (row * row % 11 + 2) as f32;
+        let text = (0..40).fold("a\n".to_string(), |mut text, n| {
+            writeln!(text, "{}", value(n)).unwrap();
+            text
+        });
+        let file = file(&text);
+        let more = "rows = 30\nvalid_fraction = 0.2\ntest_fraction = 0.2\nstandardize = false\nwindow = 2\n\
+                    horizon = 2\ntrajectory = true\nseason = 3\nseasons = 2";
+        let table = config("csv", Some(file.path()), more);
+        // Rows before row 0 are that row.
+        let mean = |rows: &[i64]| rows.iter().map(|&row| value(row.max(0))).sum::<f32>() / rows.len() as f32;
+        let bases = |at: i64| {
+            let level = mean(&[at - 2, at - 1, at]) - mean(&[at - 5, at - 4, at - 3, at - 2, at - 1, at]);
+            [1, 2].map(|ahead| mean(&[at + ahead - 6, at + ahead - 3]) + level)
+        };
+        let close =
+            |a: &[f32], b: [f32; 2]| a.len() == 2 && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        let read: Vec<f32> = (0..30).map(value).collect();
+        for mode in [MANY, IoMode::OneToOne] {
+            let Dataset { train, valid, test, schema } = load(&table, mode, 0).unwrap();
+            let season = Season::of(&table, &schema).unwrap().unwrap();
+            assert_eq!((season.rows(), season.period()), (6, 3));
+            // By hand, of 2 3 6 11 7 5 5: (3 + 7) / 2 and (6 + 5) / 2, both with 17/3 - 37/6 added.
+            assert!(close(&season.before(&read, 6), [5.0 - 0.5, 5.5 - 0.5]));
+            assert!(close(&season.before(&read, 0), [2.0, 2.0]));
+            for at in 0..30 {
+                let before = season.before(&read, at);
+                assert!(close(&before, bases(at as i64)), "{at}: {before:?}");
+                assert_eq!(season.is_read(at), at >= 5, "{at}");
+                if at >= 5 {
+                    // A stream keeps so many rows.
+                    assert!(close(&season.before(&read[at - 5..=at], 5), bases(at as i64)), "{at}");
+                }
+            }
+            // Of 18, 6 and 6 rows; differences from the rows of the part before, too.
+            for (sample, start) in [(&train[0], 0), (&train[3], 6), (&valid[0], 18), (&test[0], 24)] {
+                let (x, y) = data(sample);
+                assert_eq!(x[0], value(start));
+                for (at, y) in (start..).zip(y.chunks(2)) {
+                    let said: Vec<f32> = y.iter().zip(bases(at)).map(|(y, base)| y + base).collect();
+                    assert!(close(&said, [value(at + 1), value(at + 2)]), "{at}: {said:?}");
+                }
+            }
+        }
     }
 
     #[test]

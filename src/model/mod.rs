@@ -55,7 +55,7 @@ pub struct Prediction<B: Backend> {
     pub output: Tensor<B, 3>,
     /// Valid steps of each output; `None`: all.
     pub lengths: Option<Vec<usize>>,
-    /// The (reading) stack's final state.
+    /// The (reading) stack's final state; of a decoder alone, which reads nothing, zeros.
     pub state: RecurrentState<B>,
 }
 

@@ -183,12 +183,10 @@ fn readme(
                  predicted.\n"
             ),
             n => format!(
-                "\nWhat it says is the difference from a mean of standardised values, those {season}, {}, … \
-                 {} rows before the row that is predicted, moved by what the mean of the last {season} rows read is \
-                 above that of the last {}.\n",
-                2 * season,
-                n * season,
-                n * season
+                "\nWhat it says is the difference from the mean of the standardised values {season} to {back} rows \
+                 before the row that is predicted, every {season}, moved by what the mean of the last {season} rows \
+                 read is above that of the last {back}.\n",
+                back = n * season
             ),
         };
     }

@@ -25,7 +25,7 @@ const TRUTH: &str = r##"stroke="#333333" stroke-width="1.2" stroke-linejoin="rou
 const SAID: &str = r##"stroke="#d55e00" stroke-width="1.6" stroke-linejoin="round""##;
 
 /// A panel a series, one below the other: truth and forecast over steps, of which the first is number `first`. `what` is
-/// said of the forecasts in the legend. Values that are not finite are left out.
+/// said of the forecasts in the legend. Values that are not finite leave a gap.
 pub fn forecast_svg(title: &str, what: &str, first: usize, series: &[Forecast]) -> String {
     let bottom = TOP + (NAME + HEIGHT) * series.len() as f64;
     let mut svg = Svg::new(WIDTH, bottom + 50.0);
@@ -60,11 +60,16 @@ pub fn forecast_svg(title: &str, what: &str, first: usize, series: &[Forecast]) 
         }
         svg.frame([LEFT, top, width, HEIGHT]);
         for (line, stroke) in [(truth, TRUTH), (said, SAID)] {
-            let points = line.iter().enumerate().filter(|(_, value)| value.is_finite());
-            let places: Vec<[f64; 2]> = points
-                .map(|(step, &value)| [across((first + step) as f64), down(f64::from(value))])
-                .collect();
-            svg.polyline(&places, stroke);
+            let mut start = first;
+            for run in line.chunk_by(|a, b| a.is_finite() == b.is_finite()) {
+                if run[0].is_finite() {
+                    let points = (start..).zip(run);
+                    let places: Vec<[f64; 2]> =
+                        points.map(|(step, &value)| [across(step as f64), down(f64::from(value))]).collect();
+                    svg.polyline(&places, stroke);
+                }
+                start += run.len();
+            }
         }
     }
     for &step in &ticks {
@@ -118,18 +123,29 @@ mod tests {
 
     #[test]
     fn one_step_constants_and_what_is_not_finite_are_drawn() {
-        for (truth, said) in [
-            (vec![], vec![]),
-            (vec![1.0], vec![2.0]),
-            (vec![0.0; 5], vec![0.0; 5]),
-            (vec![1e30; 5], vec![1e30; 5]),
-            (vec![1.0, f32::NAN], vec![f32::INFINITY, 2.0]),
+        for (truth, said, n_lines) in [
+            (vec![], vec![], 0),
+            (vec![1.0], vec![2.0], 2),
+            (vec![0.0; 5], vec![0.0; 5], 2),
+            (vec![1e30; 5], vec![1e30; 5], 2),
+            (vec![1.0, f32::NAN], vec![f32::INFINITY, 2.0], 2),
         ] {
             let svg = forecast_svg("t", "forecast", 1, &[Forecast { name: "a", truth: &truth, said: &said }]);
             texts(&svg);
-            assert_eq!(count(&svg, "polyline"), 2);
+            assert_eq!(count(&svg, "polyline"), n_lines);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
         texts(&forecast_svg("t", "forecast", 1, &[]));
+    }
+
+    #[test]
+    fn a_line_has_a_gap_where_a_value_is_not_finite() {
+        let (whole, nan) = ([1.0, 2.0, 3.0, 4.0, 5.0], f32::NAN);
+        let parted = [1.0, 2.0, nan, nan, 5.0];
+        let series = Forecast { name: "a", truth: &whole, said: &parted };
+        let lines = lines(&forecast_svg("t", "forecast", 7, &[series]));
+        // What is there lies where it would without the gap.
+        assert_eq!(lines, [lines[0].clone(), lines[0][..2].to_vec(), lines[0][4..].to_vec()]);
+        assert_eq!(lines[0].len(), 5);
     }
 }

@@ -46,9 +46,9 @@ pub struct RawOutput {
     pub y: Array<f32>,
     /// Valid steps of each output, where a model decides them.
     pub lengths: Option<Vec<i64>>,
-    /// Final hidden state, `[L·K, B, H]`.
+    /// Final hidden state, `[L·K, B, H]`; of a decoder alone, which gives none, zeros.
     pub h_n: Array<f32>,
-    /// Final cell state, `[L·K, B, H]`: LSTM only.
+    /// Final cell state, `[L·K, B, H]`, likewise: LSTM only.
     pub c_n: Option<Array<f32>>,
 }
 

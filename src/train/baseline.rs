@@ -59,11 +59,11 @@ pub fn baseline(
                         beside.extend(tally.scores(config, split).into_iter().map(named));
                     }
                 }
-                let what = match season.rows() / rows {
-                    1 => format!("the value {rows} rows before"),
-                    n => format!(
-                        "the mean of the {n} values {rows}, {}, … rows before, at the level of the last {rows} rows",
-                        2 * rows
+                let what = match season.rows() {
+                    back if back == rows => format!("the value {rows} rows before"),
+                    back => format!(
+                        "the mean of the values {rows} to {back} rows before, every {rows}, at the level of the last \
+                         {rows} rows"
                     ),
                 };
                 (what, before)

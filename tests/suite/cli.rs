@@ -809,6 +809,11 @@ fn a_streams_first_line_may_name_its_columns() {
     // Columns in another order, one that is not read, quotes.
     let named = w.run_with("predict stream -", "day,\"y\",x\n1,2,1.5\n\"1,5\",\"1\",0.5\n");
     assert_eq!(named.ok(), plain.ok());
+    // After a blank line, and again, as in files that follow each other.
+    let again = w.run_with("predict stream - --follow", "\nday,y,x\n1,2,1.5\nday,y,x\n1,1,0.5\n");
+    assert_eq!(again.ok(), plain.ok());
+    let told: Vec<&str> = again.err.lines().filter(|line| line.contains("stdin:")).collect();
+    assert!(told.len() == 1 && told[0].starts_with("error: stdin:1: "), "{told:?}");
     // The file that it was trained on.
     let own = w.run_with("predict stream - --follow", w.read("stream.csv"));
     assert_eq!(own.ok().lines().count(), 60);
@@ -863,6 +868,15 @@ fn a_model_of_differences_says_values() {
     w.run("eval seasons --plot seasons.svg").ok();
     assert!(svg_texts(&w, "seasons.svg").contains(&"forecast 2 rows before".into()));
     assert_eq!(points_of_lines(&w, "seasons.svg"), [1; 4]);
+    // After two rows there is none.
+    w.write("short.toml", SEASONS.replace("one-to-one", "many-to-one").replace("window = 8", "window = 2"));
+    w.run("train short.toml --run short").ok();
+    let short = w.run("eval short --plot short.svg");
+    assert!(
+        short.code == Some(1) && short.err.contains("no sample goes back 3 rows: raise data.window"),
+        "{short:?}"
+    );
+    assert!(!w.path("short.svg").exists());
     let baseline = w.run("eval seasons --baseline");
     assert!(
         baseline.ok().contains("baseline: the value 3 rows before")
