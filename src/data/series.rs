@@ -144,12 +144,16 @@ pub(super) fn csv_error(path: &Path, text: &str, error: &csv::Error) -> Error {
     }
 }
 
-/// The line of a record. The csv crate's own count is one short after `\r\n`.
-pub(super) fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+/// Where a record begins. The csv crate's own count of lines is one short after `\r\n`.
+pub(super) fn start_of(text: &str, position: Option<&csv::Position>) -> usize {
     let bytes = text.as_bytes();
     let start = position.map_or(0, |p| p.byte() as usize).min(bytes.len());
-    let skip = bytes[start..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    line_at(bytes, start + skip)
+    start + bytes[start..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
+}
+
+/// The line of a record.
+fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+    line_at(text.as_bytes(), start_of(text, position))
 }
 
 /// Names of a schema's columns.

@@ -25,7 +25,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SHIPPED: [&str; 6] = ["speaker", "spoken-digit", "question-type", "sentiment", "pos", "intent-slots"];
+const SHIPPED: [&str; 8] = [
+    "speaker",
+    "spoken-digit",
+    "question-type",
+    "sentiment",
+    "pos",
+    "intent-slots",
+    "transformer-temperature",
+    "attributes-to-text",
+];
 
 /// Batches: steps, and the valid ones of each sequence.
 const BATCHES: [(usize, &[usize]); 4] = [(1, &[1]), (4, &[4, 1, 3]), (9, &[2, 9, 5, 1, 7]), (6, &[6, 6])];
@@ -584,12 +593,12 @@ fn check_names(graph: &GraphProto, known: &mut HashSet<String>) {
     }
 }
 
-/// Every mode, cell and option, and the models of the zoo: in onnxruntime they say what they say here.
-///
 fn python() -> Option<OsString> {
     std::env::var_os("RNN_ZOO_PYTHON")
 }
 
+/// Every mode, cell and option, and the models of the zoo: in onnxruntime they say what they say here.
+///
 /// `RNN_ZOO_PYTHON` is a Python with onnx, onnxruntime, numpy and safetensors; without it the files are
 /// held against the configuration alone.
 #[test]
