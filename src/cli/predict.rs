@@ -443,6 +443,15 @@ fn plain(answer: &Answer, words: &[String]) -> String {
     }
 }
 
+/// The best of what a search found, and all of it where there is more.
+fn best_of(hypotheses: Vec<serde_json::Value>) -> serde_json::Value {
+    let mut best = hypotheses.first().cloned().unwrap_or_else(|| serde_json::json!({}));
+    if hypotheses.len() > 1 {
+        best["hypotheses"] = hypotheses.into();
+    }
+    best
+}
+
 fn json(answer: &Answer, words: &[String], model: &ModelFolder) -> serde_json::Value {
     let steps = |steps: &[(String, f64)]| -> Vec<_> {
         steps.iter().map(|(label, p)| serde_json::json!({"label": label, "probability": p})).collect()
@@ -458,19 +467,11 @@ fn json(answer: &Answer, words: &[String], model: &ModelFolder) -> serde_json::V
         }
         Answer::Texts(texts) => {
             let text = |t: &Written| serde_json::json!({"text": t.text, "log_probability": t.score, "score": t.normalized, "finished": t.finished});
-            let mut best = texts.first().map_or(serde_json::json!({}), text);
-            if texts.len() > 1 {
-                best["hypotheses"] = texts.iter().map(text).collect();
-            }
-            best
+            best_of(texts.iter().map(text).collect())
         }
         Answer::Drawings(drawings) => {
             let drawing = |d: &Drawn| serde_json::json!({"strokes": d.strokes, "log_probability": d.score, "score": d.normalized, "finished": d.finished});
-            let mut best = drawings.first().map_or(serde_json::json!({}), drawing);
-            if drawings.len() > 1 {
-                best["hypotheses"] = drawings.iter().map(drawing).collect();
-            }
-            best
+            best_of(drawings.iter().map(drawing).collect())
         }
         Answer::Labels(labels) => serde_json::json!({"text": answer.label(), "steps": steps(labels)}),
         Answer::Tasks(tasks) => {
