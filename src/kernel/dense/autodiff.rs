@@ -84,8 +84,11 @@ impl<B: DenseBackend, C: CheckpointStrategy> DenseBackend for Autodiff<B, C> {
         if !B::FUSED {
             return cross_entropy(logits, classes, label_smoothing);
         }
-        let node = primitive(logits.clone()).node;
-        let (logits, classes) = (logits.inner(), classes.inner());
+        let tracked = primitive(logits);
+        // See the recurrent node; the count alone, for the values may be written over.
+        let (node, held) = (tracked.node, tracked.rc);
+        let logits = Tensor::<B, 3>::from_primitive(TensorPrimitive::Float(tracked.primitive));
+        let classes = classes.inner();
         let output = match CrossEntropy.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let (output, kept) = B::cross_entropy_forward(logits.clone(), classes, label_smoothing);
@@ -95,6 +98,7 @@ impl<B: DenseBackend, C: CheckpointStrategy> DenseBackend for Autodiff<B, C> {
                 prep.finish(primitive(B::cross_entropy(logits, classes, label_smoothing)))
             }
         };
+        drop(held);
         Tensor::from_primitive(TensorPrimitive::Float(output))
     }
 }

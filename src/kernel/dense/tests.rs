@@ -13,6 +13,7 @@ use burn::tensor::{Element, Int, Tensor, TensorData, module};
 use burn_ndarray::{NdArray, NdArrayTensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::thread;
 
 fn noise(n: usize, seed: u64) -> Vec<f64> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -324,6 +325,27 @@ where
 fn cross_entropy_is_the_composed_one() {
     cross_entropy_as_composed::<Differentiating<f32>>(1e-5);
     cross_entropy_as_composed::<Differentiating<f64>>(1e-13);
+}
+
+#[test]
+fn another_threads_gradients_clear_no_node_away() {
+    type B = Differentiating<f32>;
+    let run = || {
+        for step in 0..300 {
+            let classes = Tensor::<B, 2, Int>::zeros([8, 32], &Default::default());
+            let leaf = laid_out::<B, 3>([8, 32, 64], 0, 2).require_grad();
+            leaf.clone().sum().backward();
+            // The leaf's node went with that gradient: these logits have no other node than their own.
+            let grads = B::cross_entropy(leaf.clone() + 1.0, classes, 0.0).sum().backward();
+            assert!(leaf.grad(&grads).is_some(), "step {step}");
+        }
+    };
+    thread::scope(|scope| {
+        let run = scope.spawn(run);
+        while !run.is_finished() {
+            laid_out::<B, 2>([1, 1], 0, 1).require_grad().sum().backward();
+        }
+    });
 }
 
 /// Where a tensor's values lie.
