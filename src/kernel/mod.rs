@@ -322,6 +322,20 @@ pub trait RecurrentBackend: DenseBackend {
         Parts::of(packed, cell)
     }
 
+    /// One step of a stack, each layer of which reads what the one below wrote, without gradients: of `[B, D]` and
+    /// states `[L, B, H]`, the states after it. None where [`recurrent`](Self::recurrent), layer by layer, is as
+    /// short a way.
+    fn stack_step(
+        sequence: &Sequence,
+        layers: &[Weights<Self>],
+        input: &Tensor<Self, 2>,
+        hidden: &Tensor<Self, 3>,
+        cell: Option<&Tensor<Self, 3>>,
+    ) -> Option<(Tensor<Self, 3>, Option<Tensor<Self, 3>>)> {
+        let _ = (sequence, layers, input, hidden, cell);
+        None
+    }
+
     /// [`recurrent`](Self::recurrent), and what its gradient needs.
     fn recurrent_forward(sequence: &Sequence, operands: Operands<Self>) -> (Tensor<Self, 3>, Saved<Self>) {
         compose(sequence, operands, "this backend has none")
@@ -353,6 +367,19 @@ pub trait RecurrentBackend: DenseBackend {
         let grad = grads.packed(sequence, &operands);
         Self::recurrent_backward(sequence, operands, saved, grad, wanted)
     }
+}
+
+/// A layer's weights, where it has no more of them.
+#[derive(Clone, Debug)]
+pub struct Weights<B: Backend> {
+    /// `[G·H, D]`
+    pub weight_ih: Tensor<B, 2>,
+    /// `[G·H, H]`
+    pub weight_hh: Tensor<B, 2>,
+    /// `[G·H]`
+    pub bias_ih: Option<Tensor<B, 1>>,
+    /// `[G·H]`
+    pub bias_hh: Option<Tensor<B, 1>>,
 }
 
 /// The composed body, in the place of a kernel that cannot run.

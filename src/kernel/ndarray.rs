@@ -3,7 +3,7 @@
 use super::cpu::{self, Dispatch, Gains, Grad, Inputs, Kept, Plan, Rows};
 use super::{
     Cell, Gradients, Keep, Norm, Operands, Options, PartGradients, Parts, RecurrentBackend, Saved, Sequence,
-    Wanted, WeightGradients, compose, composed,
+    Wanted, WeightGradients, Weights, compose, composed,
 };
 use crate::config::Kernel;
 use burn::tensor::backend::Backend;
@@ -37,6 +37,21 @@ where
             Type::F32 => forward::<Self, f32>(sequence, operands, true),
             Type::F64 => forward::<Self, f64>(sequence, operands, true),
             Type::Other => compose(sequence, operands, NO_TYPE),
+        }
+    }
+
+    fn stack_step(
+        sequence: &Sequence,
+        layers: &[Weights<Self>],
+        input: &Tensor<Self, 2>,
+        hidden: &Tensor<Self, 3>,
+        cell: Option<&Tensor<Self, 3>>,
+    ) -> Option<(Tensor<Self, 3>, Option<Tensor<Self, 3>>)> {
+        match primitive(input) {
+            _ if sequence.kernel == Kernel::Reference => None,
+            NdArrayTensor::F32(_) => Some(step::<Self, f32>(sequence, layers, input, hidden, cell)),
+            NdArrayTensor::F64(_) => Some(step::<Self, f64>(sequence, layers, input, hidden, cell)),
+            _ => None,
         }
     }
 
@@ -305,6 +320,59 @@ fn forward<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
         |kept| Saved::Fused(Arc::new(Run { packed: primitive(&packed), kept })),
     );
     (packed, saved)
+}
+
+/// A stream's step: of the tensors that whole sequences go through nothing but the states is made.
+fn step<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
+    sequence: &Sequence,
+    layers: &[Weights<B>],
+    input: &Tensor<B, 2>,
+    hidden: &Tensor<B, 3>,
+    cell: Option<&Tensor<B, 3>>,
+) -> (Tensor<B, 3>, Option<Tensor<B, 3>>) {
+    let [n_layers, batch, d_hidden] = hidden.dims();
+    let size = batch * d_hidden;
+    let states = [Some(primitive(hidden)), cell.map(primitive)];
+    let [hidden, cell] = states.each_ref().map(|state| state.as_ref().map(values::<T>));
+    let hidden = hidden.expect("every cell has a hidden state");
+    let mut after = [Vec::with_capacity(n_layers * size), Vec::new()];
+    for (k, weights) in layers.iter().enumerate() {
+        let own = k * size..(k + 1) * size;
+        let [input, weight_ih, weight_hh] =
+            [primitive(input), primitive(&weights.weight_ih), primitive(&weights.weight_hh)];
+        let biases = [&weights.bias_ih, &weights.bias_hh].map(|bias| bias.as_ref().map(primitive));
+        let [bias_ih, bias_hh] = biases.each_ref().map(|bias| bias.as_ref().map(values::<T>));
+        let first = values::<T>(&input);
+        let input = if k == 0 { &first[..] } else { &after[0][own.start - size..own.start] };
+        let d_input = input.len() / batch;
+        let (packed, _) = cpu::forward(
+            Plan::default(),
+            sequence,
+            &Inputs {
+                n_steps: 1,
+                batch,
+                d_input,
+                d_hidden,
+                input: Rows { values: input, strides: [batch * d_input, d_input] },
+                hidden: &hidden[own.clone()],
+                cell: cell.as_deref().map(|cell| &cell[own]),
+                weight_ih: &values::<T>(&weight_ih),
+                weight_hh: &values::<T>(&weight_hh),
+                bias_ih: bias_ih.as_deref(),
+                bias_hh: bias_hh.as_deref(),
+                norm: None,
+                zoneout: [None, None],
+            },
+            false,
+        );
+        // The step's output, which is its hidden state, stands before the states.
+        for (after, state) in after.iter_mut().zip(packed[size..].chunks_exact(size)) {
+            after.extend_from_slice(state);
+        }
+    }
+    let shape = [n_layers, batch, d_hidden];
+    let [hidden, cell] = after;
+    (tensor(hidden, shape), sequence.cell.has_cell_state().then(|| tensor(cell, shape)))
 }
 
 /// The outputs share the result's memory; the final states, which may live long, do not.

@@ -2,7 +2,7 @@
 
 use super::{Init, RecurrentStackConfig, dropout};
 use crate::config::Initialization;
-use crate::kernel::{Cell, Norm, Operands, Parts, RecurrentBackend, Sequence, Zoneout};
+use crate::kernel::{Cell, Norm, Operands, Parts, RecurrentBackend, Sequence, Weights, Zoneout};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -92,6 +92,16 @@ impl<B: Backend> RecurrentLayer<B> {
 }
 
 impl<B: RecurrentBackend> RecurrentLayer<B> {
+    /// Those of a layer without layer norm.
+    pub(super) fn weights(&self) -> Weights<B> {
+        Weights {
+            weight_ih: self.weight_ih.val(),
+            weight_hh: self.weight_hh.val(),
+            bias_ih: self.bias_ih.as_ref().map(Param::val),
+            bias_hh: self.bias_hh.as_ref().map(Param::val),
+        }
+    }
+
     /// Runs over a sequence, `weight_drop` of its recurrent weights dropped while training; see
     /// [`RecurrentBackend::recurrent_parts`].
     pub(super) fn run(

@@ -226,8 +226,30 @@ impl<B: RecurrentBackend> RecurrentStack<B> {
     /// If the stack is bidirectional: its reverse direction starts at an end that a stream has not.
     pub fn step(&self, input: Tensor<B, 2>, state: RecurrentState<B>) -> (Tensor<B, 2>, RecurrentState<B>) {
         assert!(!self.config.bidirectional, "a bidirectional stack needs the whole sequence: use `forward`");
+        if let Some((hidden, cell)) = self.short_step(&input, &state) {
+            let last = self.config.n_layers - 1;
+            return (row(&hidden, last), RecurrentState { hidden, cell });
+        }
         let StackOutput { output, state } = self.forward(input.unsqueeze_dim(1), None, Some(state));
         (output.squeeze_dim(1), state)
+    }
+
+    /// The states after a step where the backend has a shorter way to them.
+    fn short_step(
+        &self,
+        input: &Tensor<B, 2>,
+        state: &RecurrentState<B>,
+    ) -> Option<(Tensor<B, 3>, Option<Tensor<B, 3>>)> {
+        let [batch, d_input] = input.dims();
+        let plain = !self.config.layer_norm && self.config.zoneout == 0.0 && self.config.zoneout_cell == 0.0;
+        if !plain || batch == 0 || d_input != self.config.d_input {
+            return None;
+        }
+        self.check_state(state, batch);
+        let layers: Vec<_> = self.layers.iter().map(RecurrentLayer::weights).collect();
+        let sequence =
+            Sequence { cell: self.config.cell, reverse: false, lengths: None, kernel: self.config.kernel };
+        B::stack_step(&sequence, &layers, input, &state.hidden, state.cell.as_ref())
     }
 
     /// The last layer's final hidden state, directions merged: `[B, O]`.

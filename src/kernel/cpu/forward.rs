@@ -147,13 +147,13 @@ impl<T: Dispatch> Weights<T> {
         let mut bias = vec![T::ZERO; gates * padded];
         let mut bias_n = vec![T::ZERO; if cell == Cell::GruAfter { padded } else { 0 }];
         for (which, values) in [inputs.bias_ih, inputs.bias_hh].into_iter().enumerate() {
-            for (k, &value) in values.into_iter().flatten().enumerate() {
-                let (gate, unit) = (k / d_hidden, k % d_hidden);
-                if which == 1 && gate == 2 && cell == Cell::GruAfter {
-                    bias_n[unit] += value;
-                } else {
-                    bias[gate * padded + unit] += value;
-                }
+            let gates = values.into_iter().flat_map(|values| values.chunks_exact(d_hidden));
+            for (gate, values) in gates.enumerate() {
+                let to = match which == 1 && gate == 2 && cell == Cell::GruAfter {
+                    true => &mut bias_n[..],
+                    false => &mut bias[gate * padded..],
+                };
+                to.iter_mut().zip(values).for_each(|(to, &value)| *to += value);
             }
         }
         Self { input, recurrent, bias, bias_n }

@@ -196,7 +196,9 @@ impl<T: Dispatch> forward::Layer<'_, T> {
                         pass(Pass::GruBefore2);
                     }
                 }
-                barrier.wait();
+                if s + 1 < n_steps {
+                    barrier.wait();
+                }
             }
         });
         for b in 0..batch {
