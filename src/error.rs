@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// Characters of an error that are shown.
+const MOST_SHOWN: usize = 2000;
+
 /// Everything that can go wrong with what came from a file, a flag or a user.
 ///
 /// A shape that the programmer got wrong is a panic, not an `Error`.
@@ -89,5 +92,39 @@ impl Error {
     /// An [`Error::Config`] at `key`.
     pub fn config(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Config { key: key.into(), message: message.into() }
+    }
+
+    /// What a person sees of it: one line, and not a file's whole text.
+    pub(crate) fn shown(&self) -> String {
+        let mut line = one_line(&self.to_string().replace('\n', " "));
+        if let Some((end, _)) = line.char_indices().nth(MOST_SHOWN) {
+            line.truncate(end);
+            line.push('…');
+        }
+        line
+    }
+}
+
+/// `text` with control characters escaped: what a file says stays on its line, and never commands a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_one_line_that_ends() {
+        let shown = |message: &str| Error::Input(message.into()).shown();
+        assert_eq!(shown("a\nb\tc \u{1b}[2J\u{9b}é\0"), "a b\\tc \\u{1b}[2J\\u{9b}é\\u{0}");
+        assert_eq!(shown(&"é".repeat(MOST_SHOWN)), "é".repeat(MOST_SHOWN));
+        assert_eq!(shown(&"é".repeat(MOST_SHOWN + 1)), "é".repeat(MOST_SHOWN) + "…");
+        // Escapes count as they are shown.
+        assert_eq!(shown(&"\0".repeat(MOST_SHOWN)).chars().count(), MOST_SHOWN + 1);
     }
 }

@@ -30,17 +30,34 @@ pub fn read_utf8(path: &Path, most: u64) -> Result<String> {
     utf8(path, read_bytes(path, most)?)
 }
 
-/// What the gzip file `path`, whose bytes are `packed`, holds: at most `most` bytes.
+/// Bytes that so many packed ones may become, at most `most`: text becomes five times as much, a file that is made to
+/// fill the memory a thousand times.
+pub fn unpacked_limit(packed: u64, most: u64) -> u64 {
+    packed.saturating_mul(32).saturating_add(64 << 20).min(most)
+}
+
+/// What to say of a file that unpacks to more than [`unpacked_limit`] lets it.
+pub fn unpacks_to_too_much(path: &Path, packed: u64, most: u64) -> Error {
+    let message = if unpacked_limit(packed, most) == most {
+        format!("unpacks to more than {}, the most that is read: cut it down", limit(most))
+    } else {
+        "unpacks to more than 32 times its size and 64 MiB, which is no packed data: unpack it first".into()
+    };
+    Error::file(path, message)
+}
+
+/// What the gzip file `path`, whose bytes are `packed`, holds: at most `most` bytes, see [`unpacked_limit`].
 pub fn unpack(path: &Path, packed: &[u8], most: u64) -> Result<Vec<u8>> {
+    let n_packed = packed.len() as u64;
+    let allowed = unpacked_limit(n_packed, most);
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(packed).take(most + 1).read_to_end(&mut bytes).map_err(|e| {
+    MultiGzDecoder::new(packed).take(allowed + 1).read_to_end(&mut bytes).map_err(|e| {
         let message =
             format!("cannot be unpacked ({e}): pack it again with gzip, or leave `.gz` off its name");
         Error::file(path, message)
     })?;
-    if bytes.len() as u64 > most {
-        let message = format!("unpacks to more than {}, the most that is read: cut it down", limit(most));
-        return Err(Error::file(path, message));
+    if bytes.len() as u64 > allowed {
+        return Err(unpacks_to_too_much(path, n_packed, most));
     }
     Ok(bytes)
 }
@@ -58,8 +75,13 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String> {
     Ok(text)
 }
 
+/// A limit, in the largest unit that it is a whole number of.
 fn limit(bytes: u64) -> String {
-    if bytes >= 1 << 30 { format!("{} GiB", bytes >> 30) } else { format!("{} MiB", bytes >> 20) }
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift) {
+        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
+        None => format!("{bytes} bytes"),
+    }
 }
 
 /// The line of byte `at`, from 1; the end of the text is on its last line.
@@ -147,6 +169,27 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_told_in_whole_units() {
+        for (bytes, says) in
+            [(16 << 30, "16 GiB"), (64 << 20, "64 MiB"), (3 << 19, "1536 KiB"), (1001, "1001 bytes")]
+        {
+            assert_eq!(limit(bytes), says);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_packed_to_fill_the_memory_is_refused() {
+        use flate2::{Compression, write::GzEncoder};
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        std::io::copy(&mut std::io::repeat(7).take(70 << 20), &mut packed).unwrap();
+        let packed = packed.finish().unwrap();
+        let error = unpack(Path::new("a.gz"), &packed, 1 << 30).unwrap_err().to_string();
+        assert!(error.contains("32 times its size and 64 MiB"), "{error}");
+        assert_eq!(unpacked_limit(1 << 20, 1 << 30), 96 << 20);
+        assert_eq!(unpacked_limit(u64::MAX, 1 << 30), 1 << 30);
+    }
 
     #[test]
     fn lines_are_counted_from_1_and_the_end_is_on_the_last() {

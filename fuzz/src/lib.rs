@@ -14,10 +14,65 @@ use rnn_zoo::predict::{self, Answer, Predictor, RawInput, Sampling};
 use rnn_zoo::report::{self, RunSummary};
 use rnn_zoo::train::{self, Progress};
 use sha2::{Digest, Sha256};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// The system's memory, counted.
+struct Counted;
+
+/// Bytes that are taken, and the most that were.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static MEMORY: Counted = Counted;
+
+impl Counted {
+    /// Counts `size` bytes where the system gave them.
+    fn took(at: *mut u8, size: usize) -> *mut u8 {
+        if !at.is_null() {
+            PEAK.fetch_max(TAKEN.fetch_add(size, Relaxed) + size, Relaxed);
+        }
+        at
+    }
+}
+
+// SAFETY: the system's allocator does it all.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::took(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::took(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let at = Self::took(unsafe { System.realloc(at, layout, size) }, size);
+        if !at.is_null() {
+            TAKEN.fetch_sub(layout.size(), Relaxed);
+        }
+        at
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) };
+        TAKEN.fetch_sub(layout.size(), Relaxed);
+    }
+}
+
+/// Reads a file of `n_bytes`, which may take four times its size and 64 MiB.
+fn within_memory(n_bytes: usize, read: impl FnOnce()) {
+    let before = TAKEN.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    read();
+    let taken = PEAK.load(Relaxed).saturating_sub(before);
+    assert!(taken <= 4 * n_bytes + (64 << 20), "{taken} bytes of memory for a file of {n_bytes}");
+}
 
 /// A file of `bytes`, whose name ends with `end`; the same one at every call, in memory where there is such a folder.
 pub fn file(bytes: &[u8], end: &str) -> PathBuf {
@@ -49,6 +104,12 @@ fn choice(bytes: &[u8]) -> Option<(u8, &str)> {
 
 /// Reads a data file of `format` as training data, with the options `more`; then as test data of that training.
 pub fn data(bytes: &[u8], format: &str, end: &str, mode: IoMode, more: &str) {
+    // A packed file counts as what it may become.
+    let n_bytes = if end.ends_with("gz") { 32 * bytes.len() + (64 << 20) } else { bytes.len() };
+    within_memory(n_bytes, || read_data(bytes, format, end, mode, more));
+}
+
+fn read_data(bytes: &[u8], format: &str, end: &str, mode: IoMode, more: &str) {
     let mut config: DataConfig = toml::from_str(&format!("format = \"{format}\"\n{more}")).expect("a table");
     let path = file(bytes, end);
     config.train = Some(path.clone());
@@ -63,7 +124,8 @@ pub fn pair_files(bytes: &[u8]) {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     file(bytes.get(end + 1..).unwrap_or_default(), ".en.txt");
     let more = "languages = [\"de\", \"en\"]\npieces = 60\nshare_pieces = true";
-    data(&bytes[..end], "pairs", ".de.txt", IoMode::EncoderDecoder, more);
+    let read = || read_data(&bytes[..end], "pairs", ".de.txt", IoMode::EncoderDecoder, more);
+    within_memory(bytes.len(), read);
 }
 
 /// Reads a record of `format` for a small model.
@@ -84,7 +146,8 @@ pub fn record(bytes: &[u8], format: RecordFormat) {
             }
         }
     }
-    device().run(Read(bytes, format));
+    let device = device();
+    within_memory(bytes.len(), || device.run(Read(bytes, format)));
 }
 
 /// Imports a `state_dict` of a GRU and a head; the first byte chooses how the file is called. What is imported can be
@@ -94,31 +157,38 @@ pub fn pytorch(bytes: &[u8]) {
     let file = file(bytes, if first % 2 == 0 { ".safetensors" } else { ".pt" });
     let out = file.with_file_name("imported");
     let config = Config::new("fuzz", ModelConfig::new(IoMode::ManyToOne, CellKind::Gru, 2));
-    if rnn_zoo::pytorch::import(&file, &config, None, &[], device(), &out).is_ok() {
-        predict::load(&out, device()).expect("what was imported is read");
-        fs::remove_dir_all(&out).expect("it is ours");
-    }
+    let device = device();
+    within_memory(bytes.len(), || {
+        if rnn_zoo::pytorch::import(&file, &config, None, &[], device, &out).is_ok() {
+            predict::load(&out, device).expect("what was imported is read");
+            fs::remove_dir_all(&out).expect("it is ours");
+        }
+    });
 }
 
 /// Reads a configuration file.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(config) = Config::from_toml(text, Path::new("fuzz.toml"), &[]) {
-        let again = Config::from_toml(&config.to_toml(), Path::new("fuzz.toml"), &[]);
-        assert_eq!(again.expect("what was written is read"), config);
-    }
+    within_memory(bytes.len(), || {
+        if let Ok(config) = Config::from_toml(text, Path::new("fuzz.toml"), &[]) {
+            let again = Config::from_toml(&config.to_toml(), Path::new("fuzz.toml"), &[]);
+            assert_eq!(again.expect("what was written is read"), config);
+        }
+    });
 }
 
 /// Reads a clip of sound.
 pub fn wav(bytes: &[u8]) {
     let config: DataConfig = toml::from_str("format = \"wav\"\nsample_rate = 8000").expect("a table");
     let schema = InputSchema::Features { channels: 40, scales: Vec::new(), names: Vec::new() };
-    let _ = audio::read_clip(&file(bytes, ".wav"), &config, &schema);
+    let file = file(bytes, ".wav");
+    within_memory(bytes.len(), || drop(audio::read_clip(&file, &config, &schema)));
 }
 
 /// Reads a picture.
 pub fn picture(bytes: &[u8]) {
-    let _ = Grid { side: 28 }.read(&file(bytes, ".png"));
+    let file = file(bytes, ".png");
+    within_memory(bytes.len(), || drop(Grid { side: 28 }.read(&file)));
 }
 
 /// Two channels, `a` and `b`, standardised.
@@ -205,7 +275,10 @@ thread_local! {
 
 /// Reads the tensors of `predict --input`, and runs models on them.
 pub fn tensors(bytes: &[u8]) {
-    let Ok(input) = RawInput::read(&file(bytes, ".safetensors")) else { return };
+    let file = file(bytes, ".safetensors");
+    let mut input = None;
+    within_memory(bytes.len(), || input = RawInput::read(&file).ok());
+    let Some(input) = input else { return };
     MODELS.with(|models| {
         for model in [&models.stream, &models.bytes] {
             if let Ok(output) = model.run(&input, None) {
@@ -315,14 +388,16 @@ pub fn predict_values(bytes: &[u8]) {
     let Some((first, text)) = choice(bytes) else { return };
     let (channels, scales, names) = two_channels();
     let input = InputSchema::Features { channels, scales, names };
-    let read = match first % 3 {
-        0 => ts::parse_case(text, &input),
-        1 => series::parse_row(text, &input),
-        _ => series::read_inputs(&file(text.as_bytes(), ".csv"), &input),
-    };
-    if let Ok(features) = read {
-        assert_eq!((features.channels, features.data.len()), (2, 2 * features.steps()));
-    }
+    within_memory(bytes.len(), || {
+        let read = match first % 3 {
+            0 => ts::parse_case(text, &input),
+            1 => series::parse_row(text, &input),
+            _ => series::read_inputs(&file(text.as_bytes(), ".csv"), &input),
+        };
+        if let Ok(features) = read {
+            assert_eq!((features.channels, features.data.len()), (2, 2 * features.steps()));
+        }
+    });
 }
 
 /// Reads the manifest of a model folder.
@@ -360,7 +435,15 @@ fn folder(name: &str, bytes: &[u8]) {
     if name != "manifest.json" {
         artifact::seal(folder).expect("the manifest is ours");
     }
-    let _ = predict::load(folder, device());
+    let device = device();
+    within_memory(bytes.len(), || {
+        let _ = predict::load(folder, device);
+        page(folder);
+    });
+}
+
+/// Puts a run folder on a page.
+fn page(folder: &Path) {
     if let Ok(run) = RunSummary::read(folder) {
         let _ = report::page(&[run]);
     }
@@ -377,9 +460,7 @@ pub fn metrics(bytes: &[u8]) {
         folder
     });
     fs::write(folder.join("metrics.csv"), bytes).expect("a file");
-    if let Ok(run) = RunSummary::read(folder) {
-        let _ = report::page(&[run]);
-    }
+    within_memory(bytes.len(), || page(folder));
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -16,10 +16,12 @@ mod tree;
 
 pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
-pub(crate) use record::{apply, decode_safetensors, fits_half, moments_are_sound, shapes, tensors_are_sound};
+pub(crate) use record::{
+    apply, decode_safetensors, fits_half, moments_are_sound, open_safetensors, shapes, tensors_are_sound,
+};
 
 use crate::config::Config;
-use crate::data::Schema;
+use crate::data::{MAX_SCHEMA, Schema};
 use crate::error::{Error, Result};
 use crate::file::{check_free, read_bytes, read_utf8, utf8, write_folder, write_whole};
 use crate::kernel::RecurrentBackend;
@@ -34,8 +36,7 @@ use std::path::{Path, PathBuf};
 /// The format of model folders that this version writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// Bytes of the largest vocabulary in a model folder, and of its other texts.
-const MAX_SCHEMA: u64 = 64 << 20;
+/// Bytes of the largest text in a model folder but its vocabulary.
 const MAX_TEXT: u64 = 1 << 20;
 
 /// Bytes of the largest record.
@@ -156,13 +157,22 @@ pub struct ModelFolder {
     pub scores: Vec<Score>,
 }
 
-/// Writes a model folder that was not there before: it appears whole, or not at all.
+/// How many weights a model has; of one that is not there yet, how many it would have.
+fn n_parameters<B: RecurrentBackend>(model: &Model<B>) -> usize {
+    let size = |shape: &[usize]| shape.iter().fold(1usize, |n, &d| n.saturating_mul(d));
+    shapes(model).iter().fold(0usize, |n, (_, shape)| n.saturating_add(size(shape)))
+}
+
+/// Writes a model folder that was not there before: it appears whole, or not at all. The manifest says how many
+/// parameters `model` has, whatever that of `contents` says.
 ///
 /// # Errors
-/// If `folder` exists, or the system refuses.
+/// If `folder` exists, the schema is larger than is read again, or the system refuses.
 pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &Model<B>) -> Result<()> {
     check_free(folder)?;
+    contents.schema.check_size()?;
     let mut manifest = contents.manifest.clone();
+    manifest.parameters = n_parameters(model);
     let record = manifest.record.file_name();
     let mut files = vec![
         ("config.toml", contents.config.to_toml().into_bytes()),
@@ -206,7 +216,14 @@ pub fn open(folder: &Path) -> Result<(PathBuf, ModelFolder)> {
     let (path, text) = read("scores.json")?;
     let scores: Vec<Score> = parse(&path, &text)?;
     // Last, so that what is wrong with another file is said of that one.
-    check_digest(&folder.join("manifest.json"), &manifest.digest(), &manifest.sha256)?;
+    let path = folder.join("manifest.json");
+    check_digest(&path, &manifest.digest(), &manifest.sha256)?;
+    // The configuration's has been checked, and files are called after it.
+    if manifest.name != config.name {
+        let message =
+            format!("has the name `{}`, config.toml `{}`: write the same one", manifest.name, config.name);
+        return Err(Error::file(&path, message));
+    }
     Ok((folder, ModelFolder { manifest, config, schema, scores }))
 }
 
@@ -281,7 +298,8 @@ fn parse_schema(path: &Path, text: &str) -> Result<Schema> {
 /// Reads a model folder whole.
 ///
 /// # Errors
-/// See [`open`]; and a record that is damaged or of another architecture.
+/// See [`open`]; and a record that is damaged, of another architecture or precision, or not of as many parameters as the
+/// manifest says.
 pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(ModelFolder, Model<B>)> {
     let (folder, contents) = open(folder)?;
     let mut config = contents.config.model.clone();
@@ -294,9 +312,14 @@ pub fn load<B: RecurrentBackend>(folder: &Path, device: &B::Device) -> Result<(M
     let bytes = read_bytes(&path, MAX_RECORD)?;
     check_digest(&path, &digest(&bytes), known)?;
     let model = Model::blank(&config, device)?;
-    let Manifest { record, precision, .. } = contents.manifest;
+    let Manifest { record, precision, parameters, .. } = contents.manifest;
     let model =
         load_record(model, bytes, record, precision).map_err(|message| Error::file(&path, message))?;
+    let n = n_parameters(&model);
+    if n != parameters {
+        let message = format!("says {parameters} parameters, and the model has {n}: export the folder again");
+        return Err(Error::file(folder.join("manifest.json"), message));
+    }
     Ok((contents, model))
 }
 

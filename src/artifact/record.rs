@@ -16,7 +16,7 @@ use burn::record::{
 use burn::tensor::backend::Backend;
 use burn::tensor::{AllocationProperty, Bytes, DType, Tensor, TensorData, f16};
 use burn_store::{BurnpackStore, BurnpackWriter, ModuleStore, TensorSnapshot};
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -74,6 +74,13 @@ pub enum Precision {
 impl Precision {
     pub(super) fn is_full(&self) -> bool {
         *self == Self::Full
+    }
+
+    fn dtype(self) -> DType {
+        match self {
+            Self::Full => DType::F32,
+            Self::Half => DType::F16,
+        }
     }
 }
 
@@ -231,7 +238,7 @@ pub fn rounded<B: RecurrentBackend>(model: Model<B>) -> Model<B> {
 /// held against the model's before any of it is used.
 ///
 /// # Errors
-/// A record that is damaged, or of another architecture.
+/// A record that is damaged, of another architecture or precision, or with a weight that is not finite.
 pub fn load_record<B: RecurrentBackend>(
     model: Model<B>,
     mut record: Vec<u8>,
@@ -248,10 +255,32 @@ pub fn load_record<B: RecurrentBackend>(
     // Before the model takes as much again.
     drop(record);
     return_freed_memory();
+    let tensors = tensors.and_then(|tensors| check_values(&tensors, precision).map(|()| tensors));
     let tensors = tensors.map_err(|message| {
         format!("{message}: the record is damaged or of another kind; export or copy it again")
     })?;
     apply(model, tensors)
+}
+
+/// That each tensor has the floats of `precision`, and that all of them are finite.
+fn check_values(tensors: &BTreeMap<String, TensorData>, precision: Precision) -> Result<(), String> {
+    for (name, data) in tensors {
+        let (found, wanted) = (data.dtype, precision.dtype());
+        if found != wanted {
+            return Err(format!("`{name}` is of type {found:?}, and the manifest says {wanted:?}"));
+        }
+        let bytes = data.as_bytes();
+        let finite = match precision {
+            Precision::Full => {
+                bytes.chunks_exact(4).all(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]).is_finite())
+            }
+            Precision::Half => bytes.chunks_exact(2).all(|b| f16::from_ne_bytes([b[0], b[1]]).is_finite()),
+        };
+        if !finite {
+            return Err(format!("`{name}` has a weight that is not finite"));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) type Decoded = Result<BTreeMap<String, TensorData>, String>;
@@ -280,10 +309,7 @@ fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8], precision: Pr
         at = to;
         (fixed, to - from)
     };
-    let dtype = match precision {
-        Precision::Full => DType::F32,
-        Precision::Half => DType::F16,
-    };
+    let dtype = precision.dtype();
     let mut rest = Cursor { bytes, at: 0 };
     let mut tensors = BTreeMap::new();
     // What follows a tensor's values in the frame: its shape of ones.
@@ -358,7 +384,19 @@ impl<B: Backend> ModuleMapper<B> for Mark {
     }
 }
 
+/// Bytes of burnpack's description of its tensors at most; burn reads up to 100 MiB, and takes a multiple of that.
+const MAX_BURNPACK_HEADER: u32 = 1 << 20;
+
 fn decode_burnpack(bytes: Vec<u8>) -> Decoded {
+    // The description's length, after the format's name and version.
+    if let Some(&[a, b, c, d]) = bytes.get(6..10) {
+        let length = u32::from_le_bytes([a, b, c, d]);
+        if length > MAX_BURNPACK_HEADER {
+            return Err(format!(
+                "its header says to be {length} bytes long, and {MAX_BURNPACK_HEADER} are read at most"
+            ));
+        }
+    }
     let n_bytes = bytes.len();
     // Shared: the store copies what it reads from, for each tensor.
     let shared = Bytes::from_shared(bytes.into(), AllocationProperty::Other);
@@ -385,13 +423,32 @@ fn decode_burnpack(bytes: Vec<u8>) -> Decoded {
 /// Tensors of a record at most; a model has some hundred.
 const MAX_TENSORS: usize = 1 << 16;
 
-/// The tensors of a safetensors file, of the names that are `wanted`.
-pub(crate) fn decode_safetensors(bytes: &[u8], mut wanted: impl FnMut(&str) -> bool) -> Decoded {
-    let file =
-        safetensors::SafeTensors::deserialize(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
+/// Bytes of the header of a safetensors file at most; a tensor takes about a hundred.
+const MAX_HEADER: u64 = 2 << 20;
+
+/// Dimensions of a tensor at most; those of models have up to three.
+const MAX_RANK: usize = 8;
+
+/// A safetensors file whose header cannot take much memory.
+pub(crate) fn open_safetensors(bytes: &[u8]) -> Result<SafeTensors<'_>, String> {
+    if let Some(length) = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length))
+        && length > MAX_HEADER
+    {
+        return Err(format!("its header says to be {length} bytes long, and {MAX_HEADER} are read at most"));
+    }
+    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     if file.len() > MAX_TENSORS {
         return Err(format!("it has {} tensors, and {MAX_TENSORS} are read at most", file.len()));
     }
+    if let Some((name, view)) = file.iter().find(|(_, view)| view.shape().len() > MAX_RANK) {
+        return Err(format!("`{name}` has {} dimensions, over {MAX_RANK}", view.shape().len()));
+    }
+    Ok(file)
+}
+
+/// The tensors of a safetensors file, of the names that are `wanted`.
+pub(crate) fn decode_safetensors(bytes: &[u8], mut wanted: impl FnMut(&str) -> bool) -> Decoded {
+    let file = open_safetensors(bytes).map_err(|e| format!("it is not safetensors ({e})"))?;
     file.iter()
         .filter(|(name, _)| wanted(name))
         .map(|(name, view)| {
@@ -582,5 +639,63 @@ impl<B: Backend> ModuleMapper<B> for Apply {
         let data = self.tensors.remove(&self.path.name()).expect("every name was checked").convert::<f32>();
         let (id, device): (ParamId, _) = (param.id, param.lazy_device());
         param.transform_for_load(Tensor::from_data(data, &device), id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A safetensors file whose header is `text`.
+    fn headed(text: &str) -> Vec<u8> {
+        [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn headers_that_would_take_memory_are_refused() {
+        let says = |bytes: &[u8], text: &str| {
+            let error = open_safetensors(bytes).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        };
+        let shaped = |rank: usize| {
+            let shape = vec!["0"; rank].join(",");
+            headed(&format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":[{shape}],\"data_offsets\":[0,0]}}}}"))
+        };
+        assert_eq!(open_safetensors(&shaped(8)).unwrap().len(), 1);
+        says(&shaped(9), "`a` has 9 dimensions, over 8");
+        says(&headed(&format!("{{{}}}", " ".repeat(2 << 20))), "2097154 bytes long, and 2097152 are read");
+        says(&u64::MAX.to_le_bytes(), "are read at most");
+        assert!(open_safetensors(&[0; 7]).is_err());
+
+        let burnpack = |length: u32| [b"NRUB\x01\0".as_slice(), &length.to_le_bytes()].concat();
+        let most = MAX_BURNPACK_HEADER;
+        for (length, says) in
+            [(most, "it is not burnpack ("), (most + 1, "1048577 bytes long, and 1048576 are read")]
+        {
+            let error = decode_burnpack(burnpack(length)).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_of_another_precision_and_none_are_refused() {
+        let data = |values: &[f32]| TensorData::new(values.to_vec(), [values.len()]);
+        let check =
+            |data: TensorData, precision| check_values(&BTreeMap::from([("a".to_string(), data)]), precision);
+        let good = [1.0, -2.5, 6.0e4];
+        assert_eq!(check(data(&good), Precision::Full), Ok(()));
+        assert_eq!(check(data(&good).convert::<f16>(), Precision::Half), Ok(()));
+        for (data, precision) in [
+            (data(&good), Precision::Half),
+            (data(&good).convert::<f16>(), Precision::Full),
+            (data(&good).convert::<f64>(), Precision::Full),
+        ] {
+            assert!(check(data, precision).unwrap_err().starts_with("`a` is of type "));
+        }
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let says = Err("`a` has a weight that is not finite".to_string());
+            assert_eq!(check(data(&[1.0, wrong]), Precision::Full), says);
+            assert_eq!(check(data(&[1.0, wrong]).convert::<f16>(), Precision::Half), says);
+        }
     }
 }

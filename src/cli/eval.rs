@@ -25,14 +25,15 @@ pub struct EvalArgs {
     /// there yet
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Score what takes no network on the same samples too: the most frequent class, n-grams, the last reading, the nearest
-    /// drawing; reads the training data
+    /// Score what takes no network on the same samples too: the most frequent class, n-grams, the last reading, a copy of
+    /// the input, the nearest text or drawing; reads the training data
     #[arg(long)]
     baseline: bool,
     /// Print this score alone, as in "slots f1"
     #[arg(long, value_name = "NAME")]
     metric: Option<String>,
-    /// How the scores are printed; json: one object, the model's main score, and one of the baseline
+    /// How the scores are printed; json: one object, the model's main score (of several tasks that of the first), and one
+    /// of the baseline, of the same metric
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -74,12 +75,11 @@ pub fn run(args: EvalArgs) -> Result<()> {
     };
     match args.format {
         Format::Json => {
-            print_json(&scores[0])?;
-            if let Some(baseline) = &baseline {
-                let mut score = serde_json::to_value(&baseline.scores[0]).expect("a score is plain");
-                score["baseline"] = baseline.what.as_str().into();
-                print_json(&score)?;
-            }
+            // Of one that was asked for there is no other.
+            let main = if args.metric.is_some() { &scores[0] } else { Score::main(config, &scores)[0] };
+            let beside = baseline.as_ref().map(|baseline| same_metric(baseline, main)).transpose()?;
+            print_json(main)?;
+            beside.as_ref().map_or(Ok(()), print_json)?;
         }
         Format::Text => {
             print(&table(&rows(&scores)))?;
@@ -167,6 +167,18 @@ fn split_of<'a>(data: Option<&'a Path>, config: &DataConfig) -> (Option<&'a Path
     } else {
         (data, "test")
     }
+}
+
+/// The score of a baseline that a model's is held against, with what the baseline does.
+fn same_metric(baseline: &Baseline, main: &Score) -> Result<serde_json::Value> {
+    let Some(score) = baseline.scores.iter().find(|s| s.metric == main.metric) else {
+        let known: Vec<&str> = baseline.scores.iter().map(|s| s.metric.as_str()).collect();
+        let (metric, known) = (&main.metric, known.join(", "));
+        return Err(Error::Input(format!("the baseline has no score `{metric}`: it has {known}")));
+    };
+    let mut score = serde_json::to_value(score).expect("a score is plain");
+    score["baseline"] = baseline.what.as_str().into();
+    Ok(score)
 }
 
 /// The trivial answer to `samples`, learned from what the model was trained on.

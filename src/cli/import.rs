@@ -1,6 +1,7 @@
 use super::{DeviceArgs, print};
 use crate::config::Config;
 use crate::error::Result;
+use crate::train::tell;
 use crate::{artifact, pytorch};
 use clap::Args;
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ pub fn run(args: ImportArgs) -> Result<()> {
     let config = Config::from_file(&args.config, &args.set)?;
     let schema = args.schema.map(|path| artifact::read_schema(&path)).transpose()?;
     let device = args.device.select()?;
-    let folder = pytorch::import(&args.file, &config, schema, &args.map, &device, &args.out)?;
-    print(&format!("model: {} ({} parameters)", args.out.display(), folder.manifest.parameters))
+    let imported = pytorch::import(&args.file, &config, schema, &args.map, &device, &args.out)?;
+    if !imported.rounded.is_empty() {
+        tell(format!("note: rounded from 64 to 32 bits: {}", imported.rounded.join(", ")));
+    }
+    print(&format!("model: {} ({} parameters)", args.out.display(), imported.folder.manifest.parameters))
 }

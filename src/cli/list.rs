@@ -10,7 +10,7 @@ pub struct ListArgs {
     /// The folder of model folders
     #[arg(long, default_value = "models")]
     models: PathBuf,
-    /// How the models are printed; json: the main score of each
+    /// How the models are printed; json: the main score of each, of several tasks that of the first
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -33,12 +33,13 @@ pub fn run(args: ListArgs) -> Result<()> {
     let mut rows = vec![["model", "score", "parameters", "what"].map(String::from).to_vec()];
     for folder in folders {
         let (_, model) = artifact::open(&folder)?;
-        let main: Option<&Score> = model.scores.iter().find(|s| s.split == "test").or(model.scores.first());
+        let main = Score::main(&model.config, &model.scores);
         if args.format == Format::Json {
-            main.map_or(Ok(()), print_json)?;
+            main.first().map_or(Ok(()), print_json)?;
             continue;
         }
-        let score = main.map_or(String::new(), |s| format!("{} {} {:.4}", s.split, s.metric, s.value));
+        let told: Vec<String> = main.iter().map(|s| format!("{} {:.4}", s.metric, s.value)).collect();
+        let score = main.first().map_or(String::new(), |s| format!("{} {}", s.split, told.join(", ")));
         rows.push(vec![
             model.manifest.name,
             score,

@@ -15,7 +15,7 @@ mod sweep;
 mod train;
 
 use crate::backend::{self, DeviceInfo};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::train::tell;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
@@ -109,7 +109,7 @@ pub fn device_from_args() -> DeviceInfo {
 
 /// Shows an error in one line.
 pub fn show_error(error: &Error) {
-    tell(format!("error: {}", error.to_string().replace('\n', " ")));
+    tell(format!("error: {}", error.shown()));
 }
 
 /// A trained model.
@@ -174,8 +174,10 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(&serde_json::to_string(value).expect("plain data becomes JSON"))
 }
 
-/// Columns, each as wide as its widest cell.
+/// Columns, each as wide as its widest cell; a cell may be from anybody's file.
 fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     let n = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |k: usize| rows.iter().filter_map(|row| row.get(k)).map(|c| c.chars().count()).max().unwrap_or(0);
@@ -185,4 +187,15 @@ fn table(rows: &[Vec<String>]) -> String {
         cells.join("  ").trim_end().to_string()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_cannot_command_the_terminal() {
+        let rows = [["a\u{1b}[2J", "b"], ["c\nd", "e"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(table(&rows), "a\\u{1b}[2J  b\nc\\nd        e");
+    }
 }

@@ -9,16 +9,22 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::model::Search;
+use crate::model::{Sampling, Search};
 use crate::plot::{Panel, drawings_svg};
 use crate::predict::{self, Answer, Drawn, Predictor, RawInput, Written};
 use crate::train::tell;
 use clap::Args;
-use std::io::{BufRead, ErrorKind};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// Drawings in one figure: more cannot be looked at.
 const MOST_PANELS: usize = 100;
+
+/// Bytes of a line of stdin, 16 MiB.
+const MOST_OF_LINE: u64 = 16 << 20;
+
+/// What tokens are not drawn with.
+const SEARCHES: [&str; 4] = ["input", "beam", "n_best", "length_penalty"];
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
@@ -56,6 +62,20 @@ pub struct PredictArgs {
     /// How much longer texts and drawings are favoured by the search (Wu et al. 2016) [default: 1]
     #[arg(long, value_name = "ALPHA", conflicts_with = "input", allow_negative_numbers = true)]
     length_penalty: Option<f64>,
+    /// Draw tokens instead of searching for the most probable ones: what the logits are divided by; 0: always the most
+    /// probable token [default: 1, where another option of drawing is given]
+    #[arg(long, conflicts_with_all = SEARCHES, allow_negative_numbers = true)]
+    temperature: Option<f64>,
+    /// Draw from so many of the most probable tokens
+    #[arg(long, conflicts_with_all = SEARCHES)]
+    top_k: Option<usize>,
+    /// Draw from the fewest most probable tokens that make up this probability
+    #[arg(long, conflicts_with_all = SEARCHES, allow_negative_numbers = true)]
+    top_p: Option<f64>,
+    /// Seeds the draws: the same seed gives the same text, on every backend [default: 0, where another option of drawing is
+    /// given]
+    #[arg(long, conflicts_with_all = SEARCHES)]
+    seed: Option<u64>,
     /// Draw which of the input's tokens were looked at for each token of the text: an SVG file, not there yet
     #[arg(long, value_name = "FILE.svg", conflicts_with = "input")]
     attention: Option<PathBuf>,
@@ -87,7 +107,26 @@ pub fn run(args: PredictArgs) -> Result<()> {
     };
     let asked = Asked { model: &*model, sub_words: &sub_words };
     let search = args.search();
-    let draws = matches!(model.folder().schema.target, TargetSchema::Drawing(_));
+    let folder = model.folder();
+    let draws = matches!(folder.schema.target, TargetSchema::Drawing(_));
+    let reads_words = matches!(folder.schema.input, InputSchema::Text(_) | InputSchema::Words { .. });
+    if args.attention.is_some() && !(reads_words && folder.config.model.attention.is_some()) {
+        return Err(Error::Input(
+            "--attention draws what attention looked at: only an encoder-decoder model of texts with \
+             `model.attention` has some to draw"
+                .into(),
+        ));
+    }
+    if let Some(search) = &search {
+        if !folder.config.model.writes_tokens() {
+            return Err(Error::Input(
+                "only an encoder-decoder, or a one-to-many model that writes tokens, searches for them or draws \
+                 them: leave out --beam, --n-best, --length-penalty, --temperature, --top-k, --top-p and --seed"
+                    .into(),
+            ));
+        }
+        search.check()?;
+    }
     let ask = |inputs: &[SampleInput]| match &search {
         Some(search) if draws => {
             Ok(model.draw(inputs, search, args.steps)?.into_iter().map(Answer::Drawings).collect())
@@ -109,7 +148,6 @@ pub fn run(args: PredictArgs) -> Result<()> {
         Ok(answers)
     };
     let text = args.text.clone().unwrap_or_default();
-    let folder = model.folder();
     if args.attention.is_some() && (text == "-" || Path::new(&text).is_dir()) {
         return Err(Error::Input("--attention draws one text: give one input, not a folder or stdin".into()));
     }
@@ -121,15 +159,16 @@ pub fn run(args: PredictArgs) -> Result<()> {
             "--svg draws one picture or those of a file: give no folder or stdin".into(),
         ));
     }
-    let show = |answer: &Answer, words: &[String]| match args.format {
+    let show = |answer: &Answer, words: &[String], alone: bool| match args.format {
         Format::Json => print_json(&json(answer, words, folder)),
-        Format::Text => print(&plain(answer, words)),
+        Format::Text if alone => print(&plain(answer, words)),
+        Format::Text => print(&one_of_several(answer, words)),
     };
     if args.follow && text != "-" {
         return Err(Error::Input("--follow reads lines as they come: give - as the input".into()));
     }
     if text == "-" {
-        return answer_lines(asked, ask, args.follow, show);
+        return answer_lines(asked, ask, args.follow, |answer, words| show(answer, words, false));
     }
     let sound = folder.config.data.format == DataFormat::Wav;
     if sound && audio::is_collection(Path::new(&text)) {
@@ -150,14 +189,11 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let (inputs, words): (Vec<_>, Vec<_>) = inputs.into_iter().map(|p| (p.input, p.words)).unzip();
     let answers = ask(&inputs)?;
     for (answer, words) in answers.iter().zip(&words) {
-        show(answer, words)?;
+        show(answer, words, answers.len() == 1)?;
     }
-    if let Some(path) = &args.attention {
-        let ([Answer::Texts(texts)], [words]) = (answers.as_slice(), words.as_slice()) else {
-            return Err(Error::Input(
-                "--attention draws a text: only an encoder-decoder model writes one".into(),
-            ));
-        };
+    if let (Some(path), [Answer::Texts(texts)], [words]) =
+        (&args.attention, answers.as_slice(), words.as_slice())
+    {
         let title = format!("{}: {}", folder.manifest.name, texts[0].text);
         write_whole(path, texts[0].alignment_svg(&title, words)?.as_bytes())?;
     }
@@ -176,8 +212,18 @@ pub fn run(args: PredictArgs) -> Result<()> {
 }
 
 impl PredictArgs {
-    /// How texts are searched for, where anything of it is asked for.
+    /// How texts are searched for, or drawn, where anything of it is asked for.
     fn search(&self) -> Option<Search> {
+        let &Self { temperature, top_k, top_p, seed, .. } = self;
+        if temperature.is_some() || top_k.is_some() || top_p.is_some() || seed.is_some() {
+            let usual = Sampling::default();
+            return Some(Search::Sample(Sampling {
+                temperature: temperature.unwrap_or(usual.temperature),
+                top_k,
+                top_p: top_p.unwrap_or(usual.top_p),
+                seed: seed.unwrap_or(usual.seed),
+            }));
+        }
         let asked = self.beam.is_some()
             || self.n_best.is_some()
             || self.length_penalty.is_some()
@@ -224,7 +270,37 @@ fn answer_lines(
     let of_values = matches!(folder.schema.input, InputSchema::Features { .. });
     let mut readings = (streams && of_values).then(|| Readings::new(&folder.schema.input));
     let draws = matches!(folder.schema.target, TargetSchema::Drawing(_));
-    for (line, n) in std::io::stdin().lock().lines().zip(1..) {
+    let sound = folder.config.data.format == DataFormat::Wav;
+    let mut stdin = std::io::stdin().lock();
+    let mut too_long = false;
+    for n in 1.. {
+        // What is left of a line that was too long is passed over.
+        let passed = if too_long { stdin.skip_until(b'\n') } else { Ok(0) };
+        let mut bytes = Vec::new();
+        let read = passed.and_then(|_| stdin.by_ref().take(MOST_OF_LINE + 1).read_until(b'\n', &mut bytes));
+        // Where reading itself fails there is no next line.
+        let n_read = read.map_err(|e| Error::line("stdin", n, format!("cannot be read ({e})")))?;
+        if n_read == 0 {
+            break;
+        }
+        if bytes.ends_with(b"\n") {
+            bytes.pop();
+            if bytes.ends_with(b"\r") {
+                bytes.pop();
+            }
+        }
+        too_long = bytes.len() as u64 > MOST_OF_LINE;
+        let is_clip = sound && n == 1 && bytes.starts_with(b"RIFF");
+        let line = if too_long {
+            Err(Error::Input("the line is longer than 16 MiB: give one input a line".into()))
+        } else {
+            let not_text = |e| Error::Input(format!("cannot be read ({e}): give UTF-8 text"));
+            String::from_utf8(bytes).map_err(not_text)
+        };
+        if is_clip && !line.as_ref().is_ok_and(|line| Path::new(line).is_file()) {
+            let message = "paths are read from stdin, one a line, and this is a clip itself: give its path";
+            return Err(Error::line("stdin", n, message));
+        }
         if draws && line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
             continue;
         }
@@ -233,9 +309,6 @@ fn answer_lines(
         {
             continue;
         }
-        // What is no text is one line; where reading itself fails there is no next one.
-        let is_line = !matches!(&line, Err(e) if e.kind() != ErrorKind::InvalidData);
-        let line = line.map_err(|e| Error::Input(format!("cannot be read ({e}): give UTF-8 text")));
         let (missing, parsed, is_row) = match &mut readings {
             Some(readings) => {
                 let Reading { missing, values, is_row } = readings.read(line);
@@ -258,7 +331,7 @@ fn answer_lines(
         });
         match answer.map_err(|e| Error::line("stdin", n, e.to_string())) {
             Ok((answer, words)) => show(&answer, &words)?,
-            Err(e) if follow && is_line => {
+            Err(e) if follow => {
                 show_error(&e);
                 if let Some(stream) = &mut stream {
                     stream.skip(usize::from(is_row));
@@ -315,8 +388,17 @@ fn show_of(name: &str, answer: &Answer, words: &[String], model: &ModelFolder, f
             answer["file"] = name.into();
             print_json(&answer)
         }
-        Format::Text => print(&format!("{name}\t{}", plain(answer, words))),
+        Format::Text => print(&named(name, &one_of_several(answer, words))),
     }
+}
+
+/// A text with a name before each of its lines; blank ones part answers, and stay blank.
+fn named(name: &str, text: &str) -> String {
+    if text.is_empty() {
+        return format!("{name}\t");
+    }
+    let line = |line: &str| if line.is_empty() { String::new() } else { format!("{name}\t{line}") };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// One sequence as it would stand in a file of the model's kind; of a clip of sound or a picture the path of its file.
@@ -336,6 +418,10 @@ fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
             let steps = folder.config.data.steps.unwrap_or(pairs::DEFAULT_STEPS);
             let reader = sub_words.as_ref().expect("made for a model of texts");
             let tokens = reader.encode(line, steps);
+            // Its end alone.
+            if tokens.len() == 1 {
+                return Err(Error::Input("the input has no step: give it at least one word".into()));
+            }
             let words = tokens.iter().map(|&token| text.pieces[token as usize].clone()).collect();
             Ok(Parsed { input: SampleInput::Tokens(tokens), words })
         }
@@ -441,6 +527,15 @@ fn plain(answer: &Answer, words: &[String]) -> String {
             tasks.iter().map(task).collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+/// As text, where other answers follow: after a drawing, which has a line a stroke, a blank one.
+fn one_of_several(answer: &Answer, words: &[String]) -> String {
+    let mut text = plain(answer, words);
+    if matches!(answer, Answer::Drawings(_)) && !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }
 
 /// The best of what a search found, and all of it where there is more.

@@ -49,6 +49,11 @@ impl Config {
             "name",
             "becomes a folder's name: write 1 to 100 lowercase letters, digits and `-`, as in \"my-model\"",
         )?;
+        need(
+            !self.description.chars().any(char::is_control),
+            "description",
+            "has a control character, such as the end of a line: write one line of text",
+        )?;
         self.model.check()?;
         self.data.check(self.model.mode)?;
         self.train.check()?;
@@ -274,6 +279,7 @@ impl ModelConfig {
             d_hidden,
             n_layers: 1,
             bias: true,
+            head_bias: None,
             bidirectional: false,
             merge: Merge::default(),
             dropout: 0.0,
@@ -308,6 +314,11 @@ impl ModelConfig {
     /// Whether a decoder writes tokens, up to an end symbol: of an encoder-decoder, or alone.
     pub(crate) fn writes_tokens(&self) -> bool {
         self.mode == IoMode::EncoderDecoder || self.feedback == Some(Feedback::Token)
+    }
+
+    /// Whether the head, or each task's, has a bias.
+    pub(crate) fn head_has_bias(&self) -> bool {
+        self.head_bias.unwrap_or(self.bias)
     }
 
     /// The parts that there are: of features the input has no parameters.
@@ -1161,6 +1172,14 @@ mod tests {
             (TS, "model.reset=after", "model.reset", "only cell = \"gru\""),
             (CSV, "model.forget_bias=1", "model.forget_bias", "only cell = \"lstm\""),
             (TS, "model.forget_bias=1 model.bias=false", "model.forget_bias", "bias = true"),
+            (
+                TS,
+                "model.forget_bias=1 model.bias=false model.head_bias=true",
+                "model.forget_bias",
+                "bias = true",
+            ),
+            (TS, "description=\"a\\u0000b\"", "description", "control character"),
+            (TS, "description=\"a\\nb\"", "description", "one line"),
             (TS, "model.zoneout=1", "model.zoneout", "less than 1"),
             (TS, "model.zoneout_cell=-0.1", "model.zoneout_cell", "0 or more"),
             (CSV, "model.zoneout_cell=0.1", "model.zoneout_cell", "only cell = \"lstm\""),

@@ -1,7 +1,7 @@
 //! From a file and `--set` overrides to a [`Config`], and back to text.
 
 use super::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::file::{line_at, read_utf8};
 use serde::Deserialize;
 use std::{borrow::Cow, ops::Range, path::Path};
@@ -11,7 +11,7 @@ use toml::{
 };
 
 /// No configuration is this long; a file that is was named by mistake.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 128 << 10;
 /// More than any key's parts; tables as deep as one likes would exhaust the stack.
 const MAX_DEPTH: usize = 8;
 
@@ -27,6 +27,11 @@ impl Config {
 
     /// [`Config::from_file`] for text at hand; `path` is what errors call it.
     pub fn from_toml(text: &str, path: &Path, overrides: &[String]) -> Result<Self> {
+        // A model folder's was read as any text of it.
+        if text.len() as u64 > MAX_BYTES {
+            let most = MAX_BYTES >> 10;
+            return Err(Error::file(path, format!("is larger than {most} KiB, which no configuration is")));
+        }
         let mut root = DeTable::parse(text).map_err(|error| syntax_error(&error, text, path))?;
         let overrides = overrides.iter().map(|text| Override::parse(text)).collect::<Result<Vec<_>>>()?;
         for (index, given) in overrides.iter().enumerate() {
@@ -261,15 +266,6 @@ fn syntax_error(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     Error::line(path, line, one_line(&message))
 }
 
-/// `text` with control characters escaped: an error is one line, whatever a file put into it.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -490,8 +486,7 @@ epochs = 3
         assert_eq!(refusal("name = 'a'", &[]), "a.toml:1: missing table [model]");
         // No nesting reaches the stack's end.
         assert!(
-            refusal(&format!("{} = 1", ["a"; 100_000].join(".")), &[])
-                .starts_with("a.toml: not valid TOML: ")
+            refusal(&format!("{} = 1", ["a"; 60_000].join(".")), &[]).starts_with("a.toml: not valid TOML: ")
         );
         assert!(refusal(&format!("a = {}", "[".repeat(100_000)), &[]).contains("not valid TOML: "));
         // A byte-order mark and Windows' line ends do not move a line.
@@ -594,7 +589,10 @@ epochs = 3
 
         let file = Scratch::new("long.toml", &vec![b'#'; MAX_BYTES as usize + 1]);
         let error = Config::from_file(&file.0, &[]).unwrap_err();
-        assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
+        assert!(error.to_string().contains("larger than 128 KiB"), "{error}");
+
+        let long = read(&"#".repeat(MAX_BYTES as usize + 1), &[]).unwrap_err().to_string();
+        assert!(long.starts_with("a.toml: is larger than 128 KiB"), "{long}");
 
         for text in ["", "\n", "# nothing\n"] {
             let error = read(text, &[]).unwrap_err();

@@ -199,9 +199,12 @@ pub struct ModelConfig {
     /// Layers, L.
     #[serde(default = "one")]
     pub n_layers: usize,
-    /// Whether gates and head have biases.
+    /// Whether gates have biases.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// Whether the head has a bias, a tied one too, or each task's. Default: as `bias`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_bias: Option<bool>,
     /// Whether each layer also runs from the end to the start.
     #[serde(default)]
     pub bidirectional: bool,

@@ -6,11 +6,11 @@
 //! [`DataConfig::mels`].
 
 use super::mel::LogMel;
+use super::{Classes, MAX_BYTES, MAX_VALUES, input_features, mismatch, split};
 use super::{Features, InputSchema, Sample, SampleInput, SampleTarget, Schema, Source, TargetSchema};
-use super::{MAX_BYTES, MAX_VALUES, class, input_features, mismatch, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
-use crate::file::read_bytes;
+use crate::file::{read_bytes, unpacked_limit, unpacks_to_too_much};
 use flate2::read::MultiGzDecoder;
 use hound::{SampleFormat, WavReader};
 use std::collections::BTreeSet;
@@ -85,7 +85,7 @@ pub(super) fn sample_rate(config: &DataConfig) -> Result<usize> {
 pub fn read_clip(path: &Path, config: &DataConfig, input: &InputSchema) -> Result<Features> {
     let rate = sample_rate(config)?;
     let clip = WavFile::read(path)?.clip(&LogMel::new(config, rate)?, rate)?;
-    standardized(&clip.input, input)
+    standardized(clip.input, input)
 }
 
 /// All clips of a folder or an archive with their names, sorted by them, as [`read_clip`] reads one. No label is needed.
@@ -93,15 +93,14 @@ pub fn read_clip(path: &Path, config: &DataConfig, input: &InputSchema) -> Resul
 /// # Errors
 /// Those of [`read_clip`]; and where there is no clip, or the archive is damaged.
 pub fn read_clips(path: &Path, config: &DataConfig, input: &InputSchema) -> Result<Vec<(String, Features)>> {
-    clips(path, config)?.into_iter().map(|clip| Ok((clip.name, standardized(&clip.input, input)?))).collect()
+    clips(path, config)?.into_iter().map(|clip| Ok((clip.name, standardized(clip.input, input)?))).collect()
 }
 
-fn standardized(features: &Features, input: &InputSchema) -> Result<Features> {
+fn standardized(mut features: Features, input: &InputSchema) -> Result<Features> {
     let (channels, scales) = input_features(input)?;
     if features.channels != channels {
         return Err(mismatch());
     }
-    let mut features = features.clone();
     split::standardize(&mut features.data, scales);
     Ok(features)
 }
@@ -166,7 +165,8 @@ fn visit_archive(
     mut take: impl FnMut(WavFile) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut unpacked = MultiGzDecoder::new(BufReader::new(file)).take(most);
+    let packed = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    let mut unpacked = MultiGzDecoder::new(BufReader::new(file)).take(unpacked_limit(packed, most));
     let end = visit_members(path, &mut unpacked, &mut take).and_then(|flow| match flow {
         ControlFlow::Break(()) => Ok(()),
         // The archive's end is not the file's: there stands whether it came through whole.
@@ -175,10 +175,7 @@ fn visit_archive(
         }
     });
     if unpacked.limit() == 0 {
-        return Err(Error::file(
-            path,
-            "unpacks to more than 1 GiB, the most that is read: unpack it to a folder",
-        ));
+        return Err(unpacks_to_too_much(path, packed, most));
     }
     end
 }
@@ -236,18 +233,11 @@ impl WavFile {
     }
 
     fn not_read(&self, error: &hound::Error) -> Error {
-        let why = match error {
-            hound::Error::IoError(_) => "it ends too early".into(),
-            hound::Error::Unsupported | hound::Error::TooWide => "its samples are of a kind not read".into(),
-            hound::Error::FormatError(why) => (*why).into(),
-            other => other.to_string(),
-        };
-        let advice = "give a .wav file of 8, 16, 24 or 32 bit integers or 32 bit floats";
-        Error::file(&self.path, format!("is not a wav file that can be read, {why}: {advice}"))
+        Error::file(&self.path, not_read(error))
     }
 
-    /// One channel of sound, between -1 and 1.
-    fn sound(&self, rate: usize) -> Result<Vec<f64>> {
+    /// The features of its sound, which has to be of `rate` samples a second.
+    fn features(&self, log_mel: &LogMel, rate: usize) -> Result<Features> {
         let refuse = |message: String| Err(Error::file(&self.path, message));
         let reader = self.reader()?;
         let spec = reader.spec();
@@ -257,28 +247,68 @@ impl WavFile {
                 spec.sample_rate
             ));
         }
-        let full = f64::from(spec.bits_per_sample.saturating_sub(1)).exp2();
-        let samples: Result<Vec<f64>, _> = match spec.sample_format {
-            SampleFormat::Float => reader.into_samples::<f32>().map(|x| x.map(f64::from)).collect(),
-            SampleFormat::Int => {
-                reader.into_samples::<i32>().map(|x| x.map(|x| f64::from(x) / full)).collect()
-            }
-        };
-        let samples = samples.map_err(|e| self.not_read(&e))?;
-        if samples.is_empty() {
+        // What the header says is no more than what is there: memory is given by it.
+        let n_bytes = u64::from(reader.len()) * u64::from(spec.bits_per_sample.div_ceil(8));
+        if n_bytes > self.bytes.len() as u64 {
+            return Err(self.not_read(&hound::Error::IoError(io::ErrorKind::UnexpectedEof.into())));
+        }
+        let n = reader.duration() as usize;
+        if n == 0 {
             return refuse("has no sample: leave it out".into());
         }
-        if let Some(k) = samples.iter().position(|x| !x.is_finite()) {
-            return refuse(format!("has a sample that is {}, number {}: record it again", samples[k], k + 1));
-        }
+        let full = f64::from(spec.bits_per_sample.saturating_sub(1)).exp2();
         let channels = usize::from(spec.channels);
-        Ok(samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f64>() / channels as f64).collect())
+        let features = match spec.sample_format {
+            SampleFormat::Float => {
+                let samples = reader.into_samples::<f32>().map(|x| x.map(f64::from));
+                log_mel.features(n, mixed(samples, channels))
+            }
+            SampleFormat::Int => {
+                let samples = reader.into_samples::<i32>().map(|x| x.map(|x| f64::from(x) / full));
+                log_mel.features(n, mixed(samples, channels))
+            }
+        };
+        features.or_else(refuse)
     }
 
     fn clip(self, log_mel: &LogMel, rate: usize) -> Result<Clip> {
-        let input = log_mel.features(&self.sound(rate)?).map_err(|e| Error::file(&self.path, e))?;
+        let input = self.features(log_mel, rate)?;
         Ok(Clip { path: self.path, name: self.name, input })
     }
+}
+
+fn not_read(error: &hound::Error) -> String {
+    let why = match error {
+        hound::Error::IoError(_) => "it ends too early".into(),
+        hound::Error::Unsupported | hound::Error::TooWide => "its samples are of a kind not read".into(),
+        hound::Error::FormatError(why) => (*why).into(),
+        other => other.to_string(),
+    };
+    let advice = "give a .wav file of 8, 16, 24 or 32 bit integers or 32 bit floats";
+    format!("is not a wav file that can be read, {why}: {advice}")
+}
+
+/// One channel of sound, between -1 and 1, of `channels` whose samples follow each other.
+fn mixed(
+    mut samples: impl Iterator<Item = hound::Result<f64>>,
+    channels: usize,
+) -> impl Iterator<Item = Result<f64, String>> {
+    let mut number = 0;
+    std::iter::from_fn(move || {
+        let mut sum = 0.0;
+        for _ in 0..channels {
+            number += 1;
+            match samples.next()? {
+                Ok(x) if x.is_finite() => sum += x,
+                Ok(x) => {
+                    let message = format!("has a sample that is {x}, number {number}: record it again");
+                    return Some(Err(message));
+                }
+                Err(e) => return Some(Err(not_read(&e))),
+            }
+        }
+        Some(Ok(sum / channels as f64))
+    })
 }
 
 impl Clip {
@@ -324,10 +354,11 @@ impl Source for Audio {
         let TargetSchema::Class { labels } = &schema.target else {
             return Err(mismatch());
         };
+        let classes = Classes::new(labels);
         let sample = |i: &usize| {
             let clip = &self.clips[*i];
-            let class = class(labels, &self.labels[*i]).map_err(|e| Error::file(&clip.path, e))?;
-            let input = SampleInput::Features(standardized(&clip.input, &schema.input)?);
+            let class = classes.of(&self.labels[*i]).map_err(|e| Error::file(&clip.path, e))?;
+            let input = SampleInput::Features(standardized(clip.input.clone(), &schema.input)?);
             Ok(Sample { input, target: SampleTarget::Class(class) })
         };
         part.iter().map(sample).collect()
@@ -553,6 +584,16 @@ mod tests {
     }
 
     #[test]
+    fn header_that_tells_of_more_than_there_is_gets_no_memory() {
+        let mut bytes = clip(440.0, 500);
+        // The sizes of all and of the samples.
+        for at in [4, 40] {
+            bytes[at..at + 4].copy_from_slice(&0x4000_0000u32.to_le_bytes());
+        }
+        refused("a_1.wav", bytes, &["ends too early"]);
+    }
+
+    #[test]
     fn clip_without_a_sample_is_refused() {
         refused("a_1.wav", clip(440.0, 0), &["no sample", "leave it out"]);
     }
@@ -653,6 +694,11 @@ mod tests {
         let (_keep, path) = archive(tar_gz(&clips()));
         let all = |most| visit_archive(&path, most, |_| Ok(ControlFlow::Continue(())));
         assert!(all(1 << 20).is_ok());
-        assert_says(all(1 << 13), &["clips.tar.gz", "1 GiB"]);
+        assert_says(all(1 << 13), &["clips.tar.gz", "8 KiB"]);
+        // Small, and full of nothing.
+        let empty = |k: usize| (format!("a_{k}.wav"), vec![0u8; 40 << 20]);
+        let (_keep, path) = archive(tar_gz(&[empty(1), empty(2), empty(3)]));
+        let all = visit_archive(&path, MAX_BYTES, |_| Ok(ControlFlow::Continue(())));
+        assert_says(all, &["clips.tar.gz", "32 times its size and 64 MiB"]);
     }
 }

@@ -9,7 +9,7 @@
 
 use super::sample::{Sample, SampleTarget, Schema, TargetSchema};
 use super::words::{self, WordReader};
-use super::{Source, class, mismatch, read_text, split};
+use super::{Classes, Source, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -94,8 +94,9 @@ impl Source for LabelledText {
         let TargetSchema::Class { labels } = &schema.target else {
             return Err(mismatch());
         };
+        let classes = Classes::new(labels);
         let sample = |line: &Line| {
-            let class = class(labels, &line.label).map_err(|e| Error::line(&self.path, line.number, e))?;
+            let class = classes.of(&line.label).map_err(|e| Error::line(&self.path, line.number, e))?;
             let words: Vec<&str> = line.text.split_whitespace().collect();
             Ok(Sample { input: reader.encode(&words), target: SampleTarget::Class(class) })
         };

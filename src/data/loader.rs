@@ -72,31 +72,39 @@ impl<B: Backend> Loader<B> {
         self.samples.len().div_ceil(self.batch_size)
     }
 
-    /// Padding among all input steps of the first epoch, or, of attributes and pictures, among those of what is written of
-    /// them, 0 to 1: as its batches are, and as they would be in a plain random order.
+    /// Padding among all steps that are read and written in the first epoch, 0 to 1: as its batches are, and as they would
+    /// be in a plain random order.
     pub fn padding_shares(&self) -> [f64; 2] {
         let share = |draw: Option<Draw>| {
             let batches = self.batches(draw.map(|draw| (draw, draw.rng(0))).as_mut());
-            let lengths =
-                |batch: &Vec<usize>| -> Vec<usize> { batch.iter().map(|&k| self.steps(k)).collect() };
             let (mut valid, mut all) = (0, 0);
-            for lengths in batches.iter().map(lengths) {
-                valid += lengths.iter().sum::<usize>();
-                all += lengths.len() * lengths.iter().max().copied().unwrap_or(0);
+            for batch in &batches {
+                for side in 0..2 {
+                    let lengths = batch.iter().map(|&k| self.lengths(k)[side]);
+                    all += batch.len() * lengths.clone().max().unwrap_or(0);
+                    valid += lengths.sum::<usize>();
+                }
             }
             1.0 - valid as f64 / all.max(1) as f64
         };
         [share(self.draw), share(self.draw.map(|draw| Draw { bucket: false, ..draw }))]
     }
 
-    /// What batches are sorted by.
-    fn steps(&self, sample: usize) -> usize {
+    /// Steps that are read, and those that are written apart from them.
+    fn lengths(&self, sample: usize) -> [usize; 2] {
         match &self.samples[sample] {
             // One step is read, and many are written.
             Sample { input: SampleInput::Attributes { .. }, target: SampleTarget::Text { tokens, .. } }
-            | Sample { target: SampleTarget::Drawing { tokens, .. }, .. } => tokens.len(),
-            sample => sample.input.steps(),
+            | Sample { target: SampleTarget::Drawing { tokens, .. }, .. } => [0, tokens.len()],
+            Sample { input, target: SampleTarget::Text { tokens, .. } } => [input.steps(), tokens.len()],
+            sample => [sample.input.steps(), 0],
         }
+    }
+
+    /// What batches are sorted by.
+    fn steps(&self, sample: usize) -> usize {
+        let [read, written] = self.lengths(sample);
+        read.max(written)
     }
 
     /// The samples of each batch of one pass.

@@ -69,13 +69,18 @@ impl LogMel {
         })
     }
 
-    /// `[T, mels]`, the natural logarithm of each frame's energies. The last frame is filled up with silence.
+    /// `[T, mels]`, the natural logarithm of each frame's energies, of the `n` samples that `sound` gives one by one: of
+    /// them no more than a frame is held. The last frame is filled up with silence.
     ///
     /// # Errors
-    /// More frames than memory is given for.
-    pub fn features(&self, sound: &[f64]) -> Result<Features, String> {
+    /// More frames than memory is given for; those of `sound`.
+    pub fn features(
+        &self,
+        n: usize,
+        mut sound: impl Iterator<Item = Result<f64, String>>,
+    ) -> Result<Features, String> {
         let (length, channels) = (self.window.len(), self.filters.len());
-        let frames = 1 + sound.len().saturating_sub(length).div_ceil(self.hop);
+        let frames = 1 + n.saturating_sub(length).div_ceil(self.hop);
         if frames.saturating_mul(channels) > MAX_VALUES {
             return Err(format!("{frames} frames are more than are read: cut it, or raise `data.hop_ms`"));
         }
@@ -83,9 +88,16 @@ impl LogMel {
         let mut frame = self.transform.make_input_vec();
         let mut spectrum = self.transform.make_output_vec();
         let mut scratch = self.transform.make_scratch_vec();
-        for start in (0..frames).map(|k| k * self.hop) {
+        let mut held: Vec<f64> = Vec::with_capacity(length);
+        for _ in 0..frames {
+            held.drain(..self.hop.min(held.len()));
+            while held.len() < length
+                && let Some(x) = sound.next()
+            {
+                held.push(x?);
+            }
             frame.fill(0.0);
-            for ((value, x), weight) in frame.iter_mut().zip(&sound[start..]).zip(&self.window) {
+            for ((value, x), weight) in frame.iter_mut().zip(&held).zip(&self.window) {
                 *value = x * weight;
             }
             self.transform
@@ -145,6 +157,10 @@ mod tests {
         (0..500).map(|k| 0.5 * sine(440.0, k) + 0.1 * sine(2500.0, k)).collect()
     }
 
+    fn features(log_mel: &LogMel, sound: &[f64]) -> Features {
+        log_mel.features(sound.len(), sound.iter().copied().map(Ok)).unwrap()
+    }
+
     #[track_caller]
     fn assert_close(got: &[f32], expected: [f32; 8]) {
         assert_eq!(got.len(), 8);
@@ -155,7 +171,8 @@ mod tests {
     /// win_length=200, hop_length=80, n_mels=8, center=False`, and numpy's by the formulas above.
     #[test]
     fn energies_are_those_of_torchaudio() {
-        let features = log_mel("mels = 8").unwrap().features(&tones()).unwrap();
+        let features_of = |sound: &[f64]| features(&log_mel("mels = 8").unwrap(), sound);
+        let features = features_of(&tones());
         assert_eq!((features.channels, features.steps()), (8, 5));
         assert_close(
             &features.data[..8],
@@ -166,7 +183,7 @@ mod tests {
             &features.data[32..],
             [-1.408672, 6.756754, 5.826796, -3.415782, -4.642926, -4.802806, 3.686736, 2.085132],
         );
-        let short = log_mel("mels = 8").unwrap().features(&tones()[..50]).unwrap();
+        let short = features_of(&tones()[..50]);
         assert_close(
             &short.data,
             [0.493652, 2.991032, 2.655495, 0.851273, 0.080077, -0.268879, 0.12141, -0.725664],
@@ -177,7 +194,7 @@ mod tests {
     fn defaults_are_those_of_speech() {
         let log_mel = log_mel("").unwrap();
         assert_eq!((log_mel.window.len(), log_mel.hop, log_mel.filters.len()), (200, 80, 40));
-        let features = log_mel.features(&tones()).unwrap();
+        let features = features(&log_mel, &tones());
         // Torchaudio's filters 0, 9, 20 and 39.
         for (k, expected) in [(0, -9.346814f32), (9, 6.305971), (20, -13.265923), (39, -17.479447)] {
             assert!((features.data[k] - expected).abs() < 1e-4, "filter {k}: {}", features.data[k]);
@@ -186,15 +203,23 @@ mod tests {
 
     #[test]
     fn silence_has_a_floor() {
-        let features = log_mel("").unwrap().features(&[0.0; 200]).unwrap();
+        let features = features(&log_mel("").unwrap(), &[0.0; 200]);
         assert!(features.data.iter().all(|value| *value == FLOOR.ln() as f32));
     }
 
     #[test]
     fn frames_end_with_the_sound() {
         for (n, frames) in [(1, 1), (200, 1), (201, 2), (280, 2), (281, 3)] {
-            assert_eq!(log_mel("").unwrap().features(&vec![0.1; n]).unwrap().steps(), frames, "{n} samples");
+            assert_eq!(features(&log_mel("").unwrap(), &vec![0.1; n]).steps(), frames, "{n} samples");
         }
+    }
+
+    #[test]
+    fn a_fault_of_the_sound_is_told() {
+        let sound = [Ok(0.1), Err("cut".to_string()), Ok(0.1)];
+        assert_eq!(log_mel("").unwrap().features(3, sound.into_iter()).unwrap_err(), "cut");
+        let long = log_mel("").unwrap().features(usize::MAX, std::iter::empty());
+        assert!(long.unwrap_err().contains("frames are more than are read"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod words;
 
 pub use batch::{Batch, Input, Target, Words, padding};
 pub use loader::{Draw, Loader, Noise};
+pub(crate) use sample::MAX_SCHEMA;
 pub use sample::{
     AttributeSchema, Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema,
     Stroke, TargetSchema, TaskSchema,
@@ -40,6 +41,7 @@ pub use vocabulary::Vocabulary;
 use crate::config::{DataConfig, DataFormat, IoMode};
 use crate::error::{Error, Result};
 use crate::file::{read_bytes, unpack, utf8};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Bytes of the largest file read.
@@ -228,22 +230,37 @@ fn read_data(path: &Path) -> Result<Vec<u8>> {
 /// The text of a data file, which has some; a `.gz` file is unpacked.
 ///
 /// # Errors
-/// A file that cannot be read, is not UTF-8, not what `.gz` says, empty, or larger than 1 GiB unpacked.
+/// A file that cannot be read, is not UTF-8, not what `.gz` says, empty, or larger than 1 GiB unpacked, or than 64 MiB
+/// and 32 times what it is packed.
 pub fn read_text(path: &Path) -> Result<String> {
     let text = utf8(path, read_data(path)?)?;
     if text.is_empty() { Err(Error::file(path, EMPTY)) } else { Ok(text) }
 }
 
-/// The number of a label.
-fn class(labels: &[String], label: &str) -> Result<u32, String> {
-    labels.iter().position(|l| l == label).map(|class| class as u32).ok_or_else(|| {
-        format!(
-            "label `{label}` is not among the {} of the training data: {}; \
-             leave the case out, or train with cases of it",
-            labels.len(),
-            list(labels)
-        )
-    })
+/// The numbers of a data set's labels.
+struct Classes<'a> {
+    labels: &'a [String],
+    numbers: HashMap<&'a str, u32>,
+}
+
+impl<'a> Classes<'a> {
+    fn new(labels: &'a [String]) -> Self {
+        Self { labels, numbers: labels.iter().map(String::as_str).zip(0..).collect() }
+    }
+
+    /// The number of a label.
+    fn of(&self, label: &str) -> Result<u32, String> {
+        self.numbers.get(label).copied().ok_or_else(|| unknown_label(self.labels, label))
+    }
+}
+
+fn unknown_label(labels: &[String], label: &str) -> String {
+    format!(
+        "label `{label}` is not among the {} of the training data: {}; \
+         leave the case out, or train with cases of it",
+        labels.len(),
+        list(labels)
+    )
 }
 
 /// A finite number, or what is wrong with it.
@@ -527,6 +544,15 @@ pub(crate) mod tests {
         ] {
             assert!(number(text).unwrap_err().contains(says), "{text}");
         }
+    }
+
+    #[test]
+    fn labels_have_numbers() {
+        let labels = ["b", "a"].map(String::from);
+        let classes = Classes::new(&labels);
+        assert_eq!(["b", "a"].map(|label| classes.of(label).unwrap()), [0, 1]);
+        let unknown = classes.of("c").unwrap_err();
+        assert!(unknown.contains("label `c` is not among the 2 of the training data: b, a"), "{unknown}");
     }
 
     #[test]

@@ -8,6 +8,10 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// Bytes of a `schema.json` at most: two vocabularies of 16,000 sub-words, or one of 80,000 words. Of the shortest words
+/// reading it takes some 70 MiB.
+pub(crate) const MAX_SCHEMA: u64 = 2 << 20;
+
 /// A sequence of feature vectors: `steps` rows of `channels` values, one row a time step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Features {
@@ -301,9 +305,10 @@ impl Dataset {
     /// Refuses samples that a model of `mode` cannot be trained on.
     ///
     /// # Errors
-    /// See [`Schema::check_sample`]; the split and the sample are named.
+    /// See [`Schema::check_sample`]; the split and the sample are named. A schema that no model folder may have.
     pub fn check(&self, mode: IoMode) -> Result<()> {
         self.schema.check()?;
+        self.schema.check_size()?;
         for (split, samples) in [("training", &self.train), ("validation", &self.valid), ("test", &self.test)]
         {
             for (k, sample) in samples.iter().enumerate() {
@@ -337,14 +342,36 @@ impl Dataset {
 }
 
 impl Schema {
-    /// Refuses what no training data gives: names that are there twice, scales that cannot be undone.
+    /// Refuses a schema of more bytes than are read from a model folder.
+    pub(crate) fn check_size(&self) -> Result<()> {
+        let size = serde_json::to_vec_pretty(self).expect("plain data becomes JSON").len();
+        // A line's end follows.
+        if size as u64 >= MAX_SCHEMA {
+            return Err(Error::Input(format!(
+                "vocabulary, labels and scales take {size} bytes, a model folder has room for {MAX_SCHEMA}: \
+                 raise `data.min_count`, lower `data.pieces`, or leave some columns out"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses what no training data gives: names that are there twice, scales that cannot be undone, names for other
+    /// channels.
     pub(crate) fn check(&self) -> Result<()> {
+        let features = |channels: usize, scales: &[Scale], names: &[String]| -> Result<()> {
+            check_scales(channels, scales)?;
+            match names.len() {
+                0 => Ok(()),
+                n if n == channels => Ok(()),
+                n => Err(Error::Input(format!("{n} names are given for {channels} channels"))),
+            }
+        };
         let unique = |names: &[String], what: &str| match duplicate(names) {
             Some(name) => Err(Error::Input(format!("the {what} has `{name}` twice"))),
             None => Ok(()),
         };
         match &self.input {
-            InputSchema::Features { channels, scales, .. } => check_scales(*channels, scales)?,
+            InputSchema::Features { channels, scales, names } => features(*channels, scales, names)?,
             InputSchema::Tokens { vocabulary } => unique(vocabulary, "vocabulary")?,
             InputSchema::Words { vocabulary, characters, .. } => {
                 unique(vocabulary, "vocabulary")?;
@@ -360,7 +387,7 @@ impl Schema {
             }
         }
         match &self.target {
-            TargetSchema::Features { channels, scales, .. } => check_scales(*channels, scales),
+            TargetSchema::Features { channels, scales, names } => features(*channels, scales, names),
             TargetSchema::Text(sub_words) => sub_words.reader().map(drop),
             TargetSchema::Drawing(Grid { side }) => match &self.input {
                 InputSchema::Features { channels, .. }
@@ -542,5 +569,33 @@ impl Schema {
     /// Tokens in, tokens out.
     pub fn tokens(vocabulary: Vec<String>, labels: Vec<String>) -> Self {
         Self { input: InputSchema::Tokens { vocabulary }, target: TargetSchema::Tokens { labels } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::tests::assert_says;
+
+    #[test]
+    fn names_are_those_of_the_channels() {
+        let names = |n: usize| (0..n).map(|k| k.to_string()).collect::<Vec<_>>();
+        let schema = |input: usize, target: usize| Schema {
+            input: InputSchema::Features { channels: 2, scales: Vec::new(), names: names(input) },
+            target: TargetSchema::Features { channels: 3, scales: Vec::new(), names: names(target) },
+        };
+        for (input, target) in [(0, 0), (2, 3), (0, 3), (2, 0)] {
+            schema(input, target).check().unwrap();
+        }
+        assert_says(schema(3, 3).check(), &["3 names are given for 2 channels"]);
+        assert_says(schema(2, 2).check(), &["2 names are given for 3 channels"]);
+    }
+
+    #[test]
+    fn a_schema_that_would_not_be_read_again_is_refused() {
+        let tokens = |n: usize| Schema::tokens((0..n).map(|k| k.to_string()).collect(), Vec::new());
+        tokens(80_000).check_size().unwrap();
+        let data = Dataset::new(Vec::new(), tokens(160_000));
+        assert_says(data.check(IoMode::ManyToMany), &["a model folder has room for 2097152"]);
     }
 }

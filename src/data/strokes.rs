@@ -35,11 +35,14 @@ const BYTES: usize = (FRAME * FRAME).div_ceil(8);
 /// Points of a drawing at most: more are no drawing.
 const MOST_POINTS: usize = 10_000;
 
-/// Bytes of a PNG file, and of the picture in it, at most.
+/// Bytes of a PNG file at most.
 const MAX_PICTURE: u64 = 64 << 20;
 
-/// Pixels of a side of the picture in a PNG file at most.
-const MOST_PIXELS: u32 = 10_000;
+/// Pixels of the picture in a PNG file at most: a small file can say many.
+const MOST_PIXELS: u64 = 8 << 20;
+
+/// Pixels of a side of it at most.
+const MOST_SIDE: u32 = 10_000;
 
 const DEFAULT_SIDE: usize = 28;
 const DEFAULT_SPACING: usize = 6;
@@ -115,7 +118,8 @@ impl Grid {
     /// The picture in a PNG file, as a model with this grid reads it: whatever its size, dark on light or light on dark.
     ///
     /// # Errors
-    /// A file that cannot be read or is no PNG; a picture larger than 64 MiB or with a side longer than 10,000 pixels.
+    /// A file that cannot be read, is no PNG or larger than 64 MiB; a picture of more than 8 Mi pixels or with a side longer
+    /// than 10,000.
     pub fn read(self, path: &Path) -> Result<SampleInput> {
         let bytes = read_bytes(path, MAX_PICTURE)?;
         let fault = |e: DecodingError| {
@@ -125,16 +129,16 @@ impl Grid {
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info().map_err(fault)?;
         let (width, height) = reader.info().size();
-        if width.max(height) > MOST_PIXELS {
-            let message = format!(
-                "is a picture of {width} by {height} pixels: make no side longer than {MOST_PIXELS} pixels"
-            );
-            return Err(Error::file(path, message));
+        let too_large = |advice: String| {
+            Err(Error::file(path, format!("is a picture of {width} by {height} pixels: {advice}")))
+        };
+        if width.max(height) > MOST_SIDE {
+            return too_large(format!("make no side longer than {MOST_SIDE} pixels"));
         }
-        let size = reader.output_buffer_size().filter(|&size| size as u64 <= MAX_PICTURE);
-        let size =
-            size.ok_or_else(|| Error::file(path, "is a picture of more than 64 MiB: make it smaller"))?;
-        let mut data = vec![0; size];
+        if u64::from(width) * u64::from(height) > MOST_PIXELS {
+            return too_large(format!("make it smaller, {MOST_PIXELS} pixels in all are read"));
+        }
+        let mut data = vec![0; reader.output_buffer_size().expect("so few pixels can be counted")];
         let info = reader.next_frame(&mut data).map_err(fault)?;
         let (width, height) = (info.width as usize, info.height as usize);
         // How bright a pixel is, and how opaque.
@@ -145,20 +149,23 @@ impl Grid {
             ColorType::Rgb => (brightness(pixel), 1.0),
             ColorType::Rgba => (brightness(pixel), share(pixel[3])),
         };
-        let pixels = || data[..info.buffer_size()].chunks_exact(info.color_type.samples()).map(seen);
+        let samples = info.color_type.samples();
+        let pixels = || data[..info.buffer_size()].chunks_exact(samples).map(seen);
         // Transparent pixels are paper; where all others are light, these are the ink.
         let light = pixels().any(|(_, opaque)| opaque < 0.5)
             && pixels().all(|(bright, opaque)| opaque < 0.5 || bright > 0.5);
         let ink = |(bright, opaque): (f32, f32)| if light { opaque } else { (1.0 - bright) * opaque };
-        let mut ink: Vec<f32> = pixels().map(ink).collect();
-        if ink.iter().sum::<f32>() > 0.5 * ink.len() as f32 {
-            ink.iter_mut().for_each(|ink| *ink = 1.0 - *ink);
-        }
+        // Where most would be ink, it is the paper.
+        let inverted = pixels().map(|pixel| f64::from(ink(pixel))).sum::<f64>() > 0.5 * pixels().len() as f64;
+        let at = |x: usize, y: usize| {
+            let ink = ink(seen(&data[(y * width + x) * samples..][..samples]));
+            if inverted { 1.0 - ink } else { ink }
+        };
         // In the middle of a square.
         let n = width.max(height);
         let square = parts(n, self.side);
         let [columns, rows] = [width, height].map(|length| inside(&square, (n - length) / 2, length));
-        Ok(SampleInput::Features(Features::vector(shares(&columns, &rows, |x, y| ink[y * width + x]))))
+        Ok(SampleInput::Features(Features::vector(shares(&columns, &rows, at))))
     }
 }
 
@@ -695,6 +702,8 @@ mod tests {
         }
         let long = png_file(ColorType::Grayscale, [1, 1_000_000], &vec![255; 1_000_000]);
         assert_says(grid.read(long.path()), &["1 by 1000000 pixels", "no side longer than 10000"]);
+        let large = png_file(ColorType::Grayscale, [4096, 2049], &vec![255; 4096 * 2049]);
+        assert_says(grid.read(large.path()), &["4096 by 2049 pixels", "8388608 pixels in all"]);
         assert_says(grid.read(file("no picture").path()), &["no picture that can be read"]);
         let whole = png_file(ColorType::Grayscale, [2, 2], &[255, 0, 255, 255]);
         let bytes = std::fs::read(whole.path()).unwrap();

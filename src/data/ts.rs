@@ -13,10 +13,11 @@
 //! After `@targetLabel true` or `@classLabel false` the last field is a number to predict.
 
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
-use super::{Source, class, input_features, list, mismatch, number, read_text, split, target_features};
+use super::{Classes, Source, input_features, list, mismatch, number, read_text, split, target_features};
 use crate::config::duplicate;
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// A `.ts` file.
@@ -41,6 +42,8 @@ enum Label {
 
 struct Header {
     classes: Option<Vec<String>>,
+    /// The classes, to be looked up.
+    known: HashSet<String>,
     channels: Option<usize>,
 }
 
@@ -72,7 +75,7 @@ impl Ts {
 
 /// Reads on until `@data`.
 fn header<'a>(path: &Path, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Header> {
-    let mut classes = None;
+    let mut classes: Option<Option<Vec<String>>> = None;
     let mut channels = None;
     for (line, text) in lines {
         let refuse = |message: String| Err(Error::line(path, line, message));
@@ -88,7 +91,8 @@ fn header<'a>(path: &Path, lines: &mut impl Iterator<Item = (usize, &'a str)>) -
                 let Some(classes) = classes else {
                     return refuse("no `@classLabel` or `@targetLabel` line before `@data`".into());
                 };
-                return Ok(Header { classes, channels });
+                let known = classes.iter().flatten().cloned().collect();
+                return Ok(Header { classes, known, channels });
             }
             "timestamps" if says("true") => {
                 return refuse(
@@ -127,7 +131,7 @@ fn case(line: usize, text: &str, header: &Header) -> Result<Case, String> {
     let label = label.trim();
     let label = match &header.classes {
         _ if label.is_empty() => return Err(missing()),
-        Some(classes) if classes.iter().any(|c| c == label) => Label::Class(label.into()),
+        Some(_) if header.known.contains(label) => Label::Class(label.into()),
         Some(_) if label.contains(',') => return Err(missing()),
         Some(classes) => {
             let message = format!("label `{label}` is not in `@classLabel`: {}", list(classes));
@@ -170,14 +174,23 @@ fn channels_of(text: &str) -> Result<Features, String> {
     })
 }
 
-/// One sequence without its label, `1,2:3,4`, as a model with inputs like `input` reads it.
+/// A case without its label, if it has one after so many channels. What may be a channel more is none.
+fn without_label(text: &str, channels: usize) -> &str {
+    let Some((sequence, label)) = text.rsplit_once(':') else { return text };
+    // A number is a channel only of one step.
+    let is_channel = label.contains(',') || (!sequence.contains(',') && number(label).is_ok());
+    let is_label = !label.trim().is_empty() && !is_channel;
+    if is_label && text.split(':').count() == channels + 1 { sequence } else { text }
+}
+
+/// One sequence, `1,2:3,4`, as a model with inputs like `input` reads it. Its label may stand at the end, as in a file.
 pub fn parse_case(line: &str, input: &InputSchema) -> Result<Features> {
     let (channels, scales) = input_features(input)?;
-    let mut features = channels_of(line.trim()).map_err(Error::Input)?;
+    let mut features = channels_of(without_label(line.trim(), channels)).map_err(Error::Input)?;
     if features.channels != channels {
         return Err(Error::Input(format!(
             "the sequence has {} channels, the model reads {channels}: \
-             separate channels with `:`, values with `,`, and leave the label out",
+             separate channels with `:` and values with `,`; a label may stand last",
             features.channels
         )));
     }
@@ -203,13 +216,11 @@ impl Source for Ts {
         let inputs = train.iter().map(|i| self.cases[*i].input.data.as_slice());
         let target = match &self.classes {
             // A class without a case cannot be learned: a test case of it should be an error.
-            Some(classes) => TargetSchema::Class {
-                labels: classes
-                    .iter()
-                    .filter(|class| self.cases.iter().any(|c| c.label.group() == *class))
-                    .cloned()
-                    .collect(),
-            },
+            Some(classes) => {
+                let seen: HashSet<&str> = self.cases.iter().map(|case| case.label.group()).collect();
+                let labels = classes.iter().filter(|class| seen.contains(class.as_str())).cloned().collect();
+                TargetSchema::Class { labels }
+            }
             None => {
                 let values = train.iter().map(|i| match &self.cases[*i].label {
                     Label::Value(value) => std::slice::from_ref(value),
@@ -230,6 +241,11 @@ impl Source for Ts {
 
     fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
         let (channels, scales) = input_features(&schema.input)?;
+        let labels: &[String] = match &schema.target {
+            TargetSchema::Class { labels } => labels,
+            _ => &[],
+        };
+        let classes = Classes::new(labels);
         let sample = |case: &Case| {
             let refuse = |message: String| Err(Error::line(&self.path, case.line, message));
             if case.input.channels != channels {
@@ -239,9 +255,9 @@ impl Source for Ts {
             let mut input = case.input.clone();
             split::standardize(&mut input.data, scales);
             let target = match (&case.label, &schema.target) {
-                (Label::Class(label), TargetSchema::Class { labels }) => {
-                    let class = class(labels, label).map_err(|e| Error::line(&self.path, case.line, e))?;
-                    SampleTarget::Class(class)
+                (Label::Class(label), TargetSchema::Class { .. }) => {
+                    let number = classes.of(label).map_err(|e| Error::line(&self.path, case.line, e))?;
+                    SampleTarget::Class(number)
                 }
                 (Label::Value(value), target) => {
                     let (1, scales) = target_features(target)? else {
@@ -515,13 +531,31 @@ mod tests {
         let config = vowels("");
         let data = load(&config, MODE, 1).unwrap();
         let text = std::fs::read_to_string(config.test.unwrap()).unwrap();
-        let (line, _) = text.lines().last().unwrap().rsplit_once(':').unwrap();
-        let features = parse_case(line, &data.schema.input).unwrap();
-        assert_eq!(SampleInput::Features(features), data.test[369].input);
+        let labelled = text.lines().last().unwrap();
+        let (line, _) = labelled.rsplit_once(':').unwrap();
+        for line in [line, labelled] {
+            let features = parse_case(line, &data.schema.input).unwrap();
+            assert_eq!(SampleInput::Features(features), data.test[369].input);
+        }
         assert_says(parse_case("1,2:3,4", &data.schema.input), &["2 channels", "reads 12"]);
         assert_says(parse_case("1,x", &data.schema.input), &["step 2", "`x`"]);
         assert_says(parse_case("", &data.schema.input), &["no value"]);
         let tokens = InputSchema::Tokens { vocabulary: vec!["a".into()] };
         assert_says(parse_case("1", &tokens), &["another kind"]);
+    }
+
+    #[test]
+    fn a_label_is_told_from_a_channel() {
+        let input = InputSchema::Features { channels: 2, scales: Vec::new(), names: Vec::new() };
+        for line in ["1,2:3,4", "1,2:3,4:a", " 1,2:3,4:7 ", "1,2:3,4:two words"] {
+            assert_eq!(parse_case(line, &input).unwrap().data, [1.0, 3.0, 2.0, 4.0], "{line}");
+        }
+        assert_eq!(parse_case("1:3:a", &input).unwrap().data, [1.0, 3.0]);
+        for line in ["1,2:3,4:5,6", "1:3:5"] {
+            assert_says(parse_case(line, &input), &["3 channels, the model reads 2"]);
+        }
+        assert_says(parse_case("1,2:a", &input), &["channel 2, step 1: `a`"]);
+        assert_says(parse_case("1,2:3,4:", &input), &["channel 3 has no value"]);
+        assert_says(parse_case("1,2:3,4:5,6:a", &input), &["channel 4, step 1: `a`"]);
     }
 }

@@ -141,8 +141,10 @@ impl<B: RecurrentBackend> EncoderDecoder<B> {
             attention: config
                 .attention
                 .map(|kind| Attention::new(kind, config.bias, [d_memory, d, d_features], init, device)),
-            head: (!config.tie_weights).then(|| linear(d_features, d_target, config.bias, init, device)),
-            tied_bias: (config.tie_weights && config.bias).then(|| init.constant([d_target], 0.0, device)),
+            head: (!config.tie_weights)
+                .then(|| linear(d_features, d_target, config.head_has_bias(), init, device)),
+            tied_bias: (config.tie_weights && config.head_has_bias())
+                .then(|| init.constant([d_target], 0.0, device)),
             config: config.clone(),
         })
     }

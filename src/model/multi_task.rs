@@ -46,7 +46,7 @@ impl<B: RecurrentBackend> MultiTask<B> {
             Ok(TaskHead {
                 attention: (task.pooling == Some(Pooling::Attention))
                     .then(|| AttentionPooling::new(d, init, device)),
-                linear: linear(d, d_output, config.bias, init, device),
+                linear: linear(d, d_output, config.head_has_bias(), init, device),
             })
         };
         let heads = config.tasks.iter().map(head).collect::<Result<_>>()?;

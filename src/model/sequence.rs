@@ -4,7 +4,7 @@ use super::pooling::{AttentionPooling, pool};
 use super::{Features, InputLayer, Prediction, linear, project, stack_config};
 use crate::config::{Feedback, IoMode, ModelConfig, OutputActivation, Pooling};
 use crate::data::{Input, Target};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::recurrent::{Init, RecurrentStack, RecurrentState, dropout};
 use burn::module::{Module, Param};
@@ -46,9 +46,13 @@ impl<B: RecurrentBackend> SequenceModel<B> {
         let (mut head, mut tied_bias) = (None, None);
         match config.d_output {
             Some(d) if config.tie_weights => {
-                tied_bias = config.bias.then(|| init.constant([d], 0.0, device));
+                tied_bias = config.head_has_bias().then(|| init.constant([d], 0.0, device));
             }
-            Some(d) => head = Some(linear(stack.d_output(), d, config.bias, init, device)),
+            Some(d) => head = Some(linear(stack.d_output(), d, config.head_has_bias(), init, device)),
+            None if config.head_bias.is_some() => {
+                let message = "there is no head: write d_output, or leave it out";
+                return Err(Error::config("model.head_bias", message));
+            }
             None => {}
         }
         let attention = config.pooling == Some(Pooling::Attention);
@@ -190,6 +194,32 @@ impl<B: RecurrentBackend> SequenceModel<B> {
             OutputActivation::Relu => relu(output),
             OutputActivation::Sigmoid => sigmoid(output),
             OutputActivation::Softmax => softmax(output, 2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{CellKind, IoMode, ModelConfig};
+    use crate::data::tests::assert_says;
+    use crate::model::Model;
+    use burn::backend::Flex;
+
+    #[test]
+    fn a_head_has_a_bias_of_its_own_where_there_is_a_head() {
+        let has = |bias, head_bias, d_output| {
+            let plain = ModelConfig::new(IoMode::ManyToMany, CellKind::Gru, 4);
+            let config = ModelConfig { d_input: Some(3), bias, head_bias, d_output, ..plain };
+            Model::<Flex>::new(&config, 1, &Default::default()).map(|model| match model {
+                Model::Sequence(model) => model.head.map(|head| head.bias.is_some()),
+                _ => None,
+            })
+        };
+        for bias in [false, true] {
+            assert_eq!(has(bias, None, Some(2)).unwrap(), Some(bias));
+            assert_eq!(has(bias, Some(!bias), Some(2)).unwrap(), Some(!bias));
+            assert_eq!(has(bias, None, None).unwrap(), None);
+            assert_says(has(bias, Some(true), None), &["`model.head_bias`", "there is no head"]);
         }
     }
 }

@@ -66,6 +66,13 @@ impl Graph {
         name
     }
 
+    /// As [`input`](Self::input), of floats; one that is left out is `default`, of a shape that `shape` allows.
+    pub fn optional_input(&mut self, name: &str, shape: &[Axis], default: &Array<f32>, what: &str) -> Value {
+        let name = self.input(name, DataType::Float, shape, what);
+        // An initializer of an input's name is its default.
+        self.floats(&name, default)
+    }
+
     /// Gives `value` under a name of its own.
     pub fn output(&mut self, value: &str, name: &str, type_: DataType, shape: &[Axis], what: &str) {
         let name = format!("{}{name}", self.prefix);

@@ -12,7 +12,8 @@
 //!
 //! Beside them stand `config.toml` and `schema.json` of the model, and a `README.md` that lists each
 //! file's inputs and outputs. Models that stream, one-to-one and many-to-many in one direction, take and
-//! give their state.
+//! give their state. Others of whole sequences, and encoders, may be given the state that they start from: their inputs
+//! `h0` and `c0` have defaults, zeros, and a program that gives none leaves them out.
 //!
 //! The operators are those of opset 18. Layers are ONNX's `RNN`, `LSTM` and `GRU`. These know neither layer
 //! norm in the cell nor zoneout, which in use keeps a share of the old state: there a layer is a `Scan`

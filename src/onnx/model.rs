@@ -15,6 +15,8 @@ const BATCH: Axis = Axis::Named("batch");
 const TIME: Axis = Axis::Named("time");
 /// What is time to the encoder.
 const SOURCE: Axis = Axis::Named("source");
+/// What is batch to a state that may be left out.
+const STARTS: Axis = Axis::Named("batch_or_1");
 /// The weight that a head may share.
 const EMBEDDING: &str = "input.embedding.weight";
 /// That of a decoder's head, but for its last row.
@@ -55,8 +57,11 @@ fn sequences(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     let lengths = lengths(graph);
     // A reverse direction starts at an end that a stream has not.
     let streams = config.mode != IoMode::ManyToOne && !config.bidirectional;
-    let start = streams.then(|| state_in(graph, &stack, "before the first step: zeros, or what a run gave"));
-    let run = stack::run(graph, weights, "stack", &stack, &input, Some(&lengths), start.as_ref());
+    let start = match streams {
+        true => state_in(graph, &stack, "before the first step: zeros, or what a run gave"),
+        false => optional_state(graph, &stack, &input),
+    };
+    let run = stack::run(graph, weights, "stack", &stack, &input, Some(&lengths), Some(&start));
     let many_to_one = config.mode == IoMode::ManyToOne;
     let features = match many_to_one {
         true => pool(graph, weights, config.pooling, "attention", &run, &lengths),
@@ -74,7 +79,8 @@ fn multi_task(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     let stack = stack_config(config, 0, config.bidirectional);
     let input = input_layer(graph, config, weights, TIME);
     let lengths = lengths(graph);
-    let run = stack::run(graph, weights, "stack", &stack, &input, Some(&lengths), None);
+    let start = optional_state(graph, &stack, &input);
+    let run = stack::run(graph, weights, "stack", &stack, &input, Some(&lengths), Some(&start));
     for (k, task) in config.tasks.iter().enumerate() {
         let (features, time) = match task.mode {
             IoMode::ManyToOne => {
@@ -147,8 +153,9 @@ fn encoder(graph: &mut Graph, config: &ModelConfig, weights: &Weights) {
     let stack = stack_config(config, 0, config.bidirectional);
     let input = input_layer(graph, config, weights, TIME);
     let lengths = lengths(graph);
+    let start = optional_state(graph, &stack, &input);
     let Run { output, mut state, .. } =
-        stack::run(graph, weights, "encoder", &stack, &input, Some(&lengths), None);
+        stack::run(graph, weights, "encoder", &stack, &input, Some(&lengths), Some(&start));
     if config.bidirectional {
         let d = config.d_hidden as i64;
         let mut bridge = |part: &Value, name: &str| {
@@ -317,6 +324,26 @@ fn state_in(graph: &mut Graph, stack: &RecurrentStackConfig, when: &str) -> Stat
     let shape = state_shape(stack);
     let mut part =
         |name: &str, what: &str| graph.input(name, DataType::Float, &shape, &format!("{what} state {when}"));
+    let hidden = part("h0", "hidden");
+    State { hidden, cell: stack.cell.has_cell_state().then(|| part("c0", "cell")) }
+}
+
+/// A state that may be left out, `[L·K, B, H]`, for `input`, `[B, T, D]`. What is left out has no batch, and is expanded
+/// to it.
+fn optional_state(graph: &mut Graph, stack: &RecurrentStackConfig, input: &str) -> State {
+    let (rows, h) = (stack.n_layers * stack.directions(), stack.d_hidden);
+    let shape = [Axis::Of(rows), STARTS, Axis::Of(h)];
+    let zeros = Array { shape: vec![rows, 1, h], values: vec![0.0; rows * h] };
+    let [rows, h] = [rows, h].map(|size| graph.ints(&[size as i64]));
+    let batch = graph.size(input, 0);
+    let whole = graph.concat(&[rows, batch, h], 0);
+    let mut part = |name: &str, what: &str| {
+        let order =
+            if stack.bidirectional { ", each layer's forward direction before its reverse" } else { "" };
+        let what = format!("{what} state before the first step{order}; may be left out: zeros");
+        let given = graph.optional_input(name, &shape, &zeros, &what);
+        graph.op("Expand", &[&given, &whole], [])
+    };
     let hidden = part("h0", "hidden");
     State { hidden, cell: stack.cell.has_cell_state().then(|| part("c0", "cell")) }
 }

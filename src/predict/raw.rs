@@ -1,5 +1,6 @@
 //! Tensors in, tensors out: what other programs compare with.
 
+use crate::artifact::open_safetensors;
 use crate::config::IoMode;
 use crate::data::Input;
 use crate::error::{Error, Result};
@@ -8,7 +9,6 @@ use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
 use burn::tensor::{Tensor, TensorData};
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 
@@ -59,7 +59,7 @@ impl RawInput {
     /// A file that is not safetensors, or holds other names or types.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = read_bytes(path, MAX_INPUT)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+        let file = open_safetensors(&bytes).map_err(|e| {
             Error::file(path, format!("is not a safetensors file ({e}): write it with safetensors"))
         })?;
         let wrong = |name: &str, view: &TensorView, wants: &str| {

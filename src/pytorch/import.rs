@@ -11,9 +11,18 @@ use crate::file::{check_free, read_bytes};
 use crate::kernel::RecurrentBackend;
 use crate::model::{self, Model};
 use burn::module::Module;
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What [`import()`] made.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The new folder's contents.
+    pub folder: ModelFolder,
+    /// Tensors of the file, by their names, that have values of more digits than 32 bits hold, which were rounded.
+    pub rounded: Vec<String>,
+}
 
 /// Makes a model folder, `out`, of a safetensors `state_dict` of `torch.nn` modules: a stack `RNN`, `LSTM` or `GRU`,
 /// `Embedding`s and `Linear`s under any prefix.
@@ -21,6 +30,8 @@ use std::path::Path;
 /// `config` says what the modules are; sizes that it leaves open are those of the tensors. `map` is what names do not
 /// tell: pairs of a tensor or module of the file and a weight (`head.weight`) or part (`head`) of the model; one without
 /// the second is left out, as the model has no place for it.
+///
+/// Values are kept in 32 bits; [`Imported::rounded`] names the tensors that lose digits by it.
 ///
 /// `schema` names labels and tokens and scales features, in PyTorch's order. Without it, they are those of the data that
 /// `config` names, as [`train`](crate::train::train) reads them; where that is a program's, classes and tokens are
@@ -37,12 +48,12 @@ pub fn import(
     map: &[(String, String)],
     device: &DeviceInfo,
     out: &Path,
-) -> Result<ModelFolder> {
+) -> Result<Imported> {
     config.check()?;
     check(&config.model)?;
     check_free(out)?;
     let mut config = config.clone();
-    let (tensors, map) = read(file, map)?;
+    let Read { tensors, map, rounded } = read(file, map)?;
     let schema = match schema {
         None if config.data.format == DataFormat::Program => None,
         None => Some(schema_of_data(&mut config)?),
@@ -57,7 +68,8 @@ pub fn import(
     let schema = schema.unwrap_or_else(|| plain_schema(&config));
     model::resolve(&mut config.model, &schema)?;
     config.check()?;
-    device.run(Import { config, schema, tensors, out })
+    let folder = device.run(Import { config, schema, tensors, out })?;
+    Ok(Imported { folder, rounded })
 }
 
 /// A model of `config` with the weights of a safetensors `state_dict`, without a folder; see [`import()`]. It may lack a
@@ -74,7 +86,7 @@ pub fn load<B: RecurrentBackend>(
     config.check()?;
     check(config)?;
     let mut config = config.clone();
-    let (tensors, map) = read(file, map)?;
+    let Read { tensors, map, .. } = read(file, map)?;
     let tensors = assign(&mut config, tensors, &map, false).map_err(|message| Error::file(file, message))?;
     build(&config, tensors, device)
 }
@@ -110,10 +122,17 @@ impl Task for Import<'_> {
     }
 }
 
-type Tensors = BTreeMap<String, TensorData>;
+/// A `state_dict` that was read.
+struct Read {
+    /// The tensors that are not left out, as f32.
+    tensors: BTreeMap<String, TensorData>,
+    /// What is mapped of them.
+    map: Vec<(String, String)>,
+    /// Those of them that were rounded.
+    rounded: Vec<String>,
+}
 
-/// The tensors of a `state_dict` that are not left out, as f32; and what is mapped of them.
-fn read(file: &Path, map: &[(String, String)]) -> Result<(Tensors, Vec<(String, String)>)> {
+fn read(file: &Path, map: &[(String, String)]) -> Result<Read> {
     let bytes = read_bytes(file, artifact::MAX_RECORD)?;
     let (left_out, map): (Vec<_>, Vec<_>) = map.iter().cloned().partition(|(_, new)| new.is_empty());
     let mut there = vec![false; left_out.len()];
@@ -148,7 +167,15 @@ fn read(file: &Path, map: &[(String, String)]) -> Result<(Tensors, Vec<(String, 
         );
         return Err(Error::file(file, message));
     }
-    Ok((tensors.into_iter().map(|(name, data)| (name, data.convert::<f32>())).collect(), map))
+    let rounds = |value: f64| f64::from(value as f32) != value;
+    let rounded = tensors
+        .iter()
+        .filter(|(_, data)| data.dtype == DType::F64 && data.iter::<f64>().any(rounds))
+        .map(|(name, _)| name.clone())
+        .collect();
+    // Each is freed as it is converted.
+    let tensors = tensors.into_iter().map(|(name, data)| (name, data.convert::<f32>())).collect();
+    Ok(Read { tensors, map, rounded })
 }
 
 /// Whether a file begins as what `torch.save` writes: a zip archive, or a bare pickle.
@@ -209,7 +236,7 @@ fn plain_schema(config: &Config) -> Schema {
             };
             TargetSchema::Tasks { tasks: model.tasks.iter().map(task).collect() }
         }
-        IoMode::EncoderDecoder => TargetSchema::Tokens { labels },
+        _ if model.writes_tokens() => TargetSchema::Tokens { labels },
         IoMode::ManyToOne if classes => TargetSchema::Class { labels },
         _ if classes => TargetSchema::Tokens { labels },
         _ => {

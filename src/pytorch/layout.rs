@@ -15,11 +15,11 @@ pub enum Size {
     Vocabulary,
     /// Characters that words are spelled with.
     Characters,
-    /// Features that the stack reads: D, and of a one-to-many model its own output beside them.
+    /// Features that the stack reads: D, and of a one-to-many model beside them its own output, or its last token's.
     Reads,
     /// Features out, O.
     Output,
-    /// Rows of an encoder–decoder's target embedding, O + 1.
+    /// Rows of a decoder's target embedding, O + 1.
     Targets,
     /// Classes of a task, by its place.
     Task(usize),
@@ -88,10 +88,17 @@ pub fn check(config: &ModelConfig) -> Result<()> {
     if config.cell == CellKind::Gru && config.reset == Some(GruReset::Before) {
         return refuse("reset", "GRU that resets before its product; reset = \"after\" is theirs");
     }
-    if config.feedback == Some(Feedback::Token) {
-        return refuse("feedback", "decoder without an encoder");
-    }
     Ok(())
+}
+
+/// Whether it is a decoder without an encoder: one-to-many, of tokens.
+pub fn alone(config: &ModelConfig) -> bool {
+    config.feedback == Some(Feedback::Token)
+}
+
+/// Features that a decoder that is alone reads beside the target embedding's, where they are known.
+pub fn d_vector(config: &ModelConfig) -> Option<usize> {
+    config.d_projection.or(d_input(config))
 }
 
 /// Whether the stack is a list of one-layer modules: `torch.nn` only puts two directions side by side.
@@ -129,11 +136,13 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
     let vocabulary = config.vocabulary.map_or(Size::Vocabulary, is);
     let (gates, d_stack) = (cell(config).gates(), d_stack(config));
     let two_stacks = config.mode == IoMode::EncoderDecoder;
+    let alone = alone(config);
+    let d_feedback = config.d_feedback.unwrap_or(0);
     let (source, target) = (&["enc", "src", "source"], &["dec", "tgt", "trg", "target"]);
     let mut parts = Vec::new();
     if let Some(d) = config.d_embedding {
         let part = embedding("input.embedding", "embedding", [vocabulary, is(d)]);
-        parts.push(match two_stacks {
+        parts.push(match two_stacks || alone {
             true => part.named(source).not(target).not(&["char"]),
             false => part.not(&["char"]),
         });
@@ -154,13 +163,19 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
         parts.push(stack.part(0..1, is(c.d_embedding)).named(&["char"]));
     }
     let reads = match (config.mode, d_input(config), config.d_output) {
+        _ if alone => d_vector(config).map_or(Size::Reads, |d| is(d_feedback + d)),
         (IoMode::OneToMany, Some(d), Some(o)) => is(d + o),
         (IoMode::OneToMany, ..) | (_, None, _) => Size::Reads,
         (_, Some(d), _) => is(d),
     };
+    let (zoo, torch) = match config.mode {
+        IoMode::EncoderDecoder => ("encoder", "encoder"),
+        _ if alone => ("decoder", "decoder"),
+        _ => ("stack", "rnn"),
+    };
     let stack = Stack {
-        zoo: if two_stacks { "encoder" } else { "stack" },
-        torch: if two_stacks { "encoder" } else { "rnn" },
+        zoo,
+        torch,
         gates,
         d_hidden: config.d_hidden,
         directions: 1 + usize::from(config.bidirectional),
@@ -188,9 +203,8 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
                     parts.push(part.named(&["bridge", "cell"]));
                 }
             }
-            let (rows, columns) = (config.d_output.map_or(Size::Targets, |o| is(o + 1)), d_input(config));
-            let shape = [rows, columns.map_or(Size::Reads, is)];
-            let part = embedding("target_embedding", "target_embedding", shape);
+            let columns = d_input(config);
+            let part = target_embedding(config, columns.map_or(Size::Reads, is));
             parts.push(part.named(target).not(source).not(&["char"]));
             let decoder = Stack { zoo: "decoder", torch: "decoder", directions: 1, d_between: d, ..stack };
             let reads = columns.map_or(Size::Reads, |d| is(d + d_fed(config)));
@@ -198,7 +212,7 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
             if let Some(score) = config.attention {
                 parts.extend(decoder_attention(config, score));
             }
-            let mut part = head("head", "head", [output, is(d_features(config))], config.bias);
+            let mut part = head("head", "head", [output, is(d_features(config))], config.head_has_bias());
             if config.tie_weights {
                 // Its weight is the target embedding's: all rows but the last.
                 part.slots.remove(0);
@@ -206,6 +220,19 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
             }
             if !part.slots.is_empty() {
                 parts.push(part);
+            }
+        }
+        _ if alone => {
+            let part = target_embedding(config, is(d_feedback));
+            parts.push(part.named(target).not(source).not(&["char"]));
+            let head = head("head", "head", [output, is(config.d_hidden)], config.head_has_bias());
+            match config.d_projection {
+                Some(d) => {
+                    let shape = [is(d), d_input(config).map_or(Size::Reads, is)];
+                    let part = linear("projection", "projection", shape, true);
+                    parts.extend([part.named(&["proj"]), head.not(&["proj"])]);
+                }
+                None => parts.push(head),
             }
         }
         IoMode::MultiTask => {
@@ -216,7 +243,7 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
                 parts.extend(attention.map(|part| part.named(&[&task.name]).not(&others)));
                 let rows = task.d_output.map_or(Size::Task(k), is);
                 let (zoo, torch) = (format!("heads.{k}.linear"), format!("heads.{k}"));
-                let part = head(&zoo, &torch, [rows, is(d_stack)], config.bias);
+                let part = head(&zoo, &torch, [rows, is(d_stack)], config.head_has_bias());
                 parts.push(part.named(&[&task.name]).not(&others));
             }
         }
@@ -224,7 +251,7 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
             if config.pooling == Some(Pooling::Attention) {
                 parts.extend(attention_of("attention", "attention", d_stack));
             }
-            let mut part = head("head", "head", [output, is(d_stack)], config.bias);
+            let mut part = head("head", "head", [output, is(d_stack)], config.head_has_bias());
             part.optional = config.d_output.is_none();
             if config.tie_weights {
                 let rows = if output == Size::Output { vocabulary } else { output };
@@ -234,7 +261,7 @@ pub fn parts(config: &ModelConfig) -> Vec<Part> {
                 if let Some(bias) = part.slots.get_mut(1) {
                     (bias.zoo, bias.shape) = ("tied_bias".into(), vec![rows]);
                 }
-                part.optional = !config.bias;
+                part.optional = !config.head_has_bias();
             }
             parts.push(part);
         }
@@ -286,6 +313,12 @@ fn decoder_attention(config: &ModelConfig, score: AttentionScore) -> Vec<Part> {
     let out = part("combine", "linear_out", [d_features(config), memory + hidden], false);
     parts.push(out.named(&["out", "concat", "combine"]).not(&["in", "context", "query"]));
     parts
+}
+
+/// A decoder's, whose last row starts a sequence.
+fn target_embedding(config: &ModelConfig, columns: Size) -> Part {
+    let rows = config.d_output.map_or(Size::Targets, |o| Size::Is(o + 1));
+    embedding("target_embedding", "target_embedding", [rows, columns])
 }
 
 fn embedding(zoo: &str, torch: &str, shape: [Size; 2]) -> Part {

@@ -1,7 +1,7 @@
 //! Which module of a `state_dict` is which part of a model: by the names and shapes of its tensors, whatever stands before
 //! them.
 
-use super::layout::{Kind, Part, Size, Slot, d_input, d_stack, parts};
+use super::layout::{Kind, Part, Size, Slot, alone, d_input, d_stack, parts};
 use super::transposed;
 use crate::config::{IoMode, ModelConfig};
 use burn::tensor::TensorData;
@@ -205,6 +205,10 @@ impl Matching {
         }
         if d_input(config).is_none() {
             let fed_back = match config.mode {
+                // Where there is a projection it is that which tells.
+                _ if alone(config) => {
+                    config.d_feedback.filter(|_| config.d_projection.is_none()).unwrap_or(0)
+                }
                 IoMode::OneToMany => config.d_output.unwrap_or(d_stack(config)),
                 _ => 0,
             };
@@ -383,6 +387,7 @@ mod tests {
         let fed = "input_feeding = true\n";
         let to_one = plain.replace("many-to-many", "many-to-one");
         let writes = plain.replace("many-to-many", "encoder-decoder");
+        let alone = plain.replace("many-to-many", "one-to-many") + "feedback = 'token'\nd_feedback = 5\n";
         let tasks = "[[tasks]]\nname = 'a'\nmode = 'many-to-one'\npooling = 'attention'\nd_output = 3\n\
                      [[tasks]]\nname = 'b'\nmode = 'many-to-many'\nd_output = 4\n";
         let spelled = "[characters]\nvocabulary = 7\nd_embedding = 2\nd_hidden = 3\n";
@@ -402,6 +407,19 @@ mod tests {
             format!("{writes}{tokens}attention = 'additive'\nbias = false\n"),
             format!("{writes}{tokens}{both}{fed}attention = 'additive'\ntie_weights = true\nn_layers = 2\n"),
             format!("{writes}{tokens}tie_weights = true\n").replace("d_embedding = 5", "d_embedding = 4"),
+            format!("{alone}{sized}"),
+            format!("{alone}{sized}d_projection = 3\nhead_bias = false\n").replace("gru", "lstm"),
+            format!("{alone}{tokens}{spelled}"),
+            format!("{plain}{sized}head_bias = false\n"),
+            format!("{to_one}{sized}bias = false\nhead_bias = true\n"),
+            format!("{plain}{tied}head_bias = false\n"),
+            format!(
+                "{writes}{tokens}attention = 'additive'\ntie_weights = true\nbias = false\nhead_bias = true\n"
+            ),
+            format!(
+                "{}{both}d_input = 3\nhead_bias = false\n{tasks}",
+                plain.replace("many-to-many", "multi-task")
+            ),
             format!("{}{both}d_input = 3\n{tasks}", plain.replace("many-to-many", "multi-task")),
         ];
         let read = |text: &String| toml::from_str(text).unwrap_or_else(|e| panic!("{text}\n{e}"));
@@ -593,6 +611,30 @@ mod tests {
     }
 
     #[test]
+    fn a_decoder_that_is_alone_tells_its_linear_layers_by_name() {
+        // Projection and head are of one shape.
+        let mut config = configs().remove(16);
+        (config.d_input, config.d_output, config.d_projection) = (Some(4), Some(4), Some(4));
+        config.head_bias = None;
+        let rename = |name: &str| {
+            match name {
+                "projection" => "decoder.proj",
+                "target_embedding" => "decoder.embed",
+                "decoder" => "decoder.lstm",
+                "head" => "decoder.fc",
+                other => other,
+            }
+            .to_string()
+        };
+        assert_eq!(said(&config, state_dict(&config, rename), &[]), "");
+        let nameless = |name: &str| rename(name).replace("proj", "a").replace("fc", "b");
+        assert_says(
+            &said(&config, state_dict(&config, nameless), &[]),
+            &["projection may be decoder.a or decoder.b"],
+        );
+    }
+
+    #[test]
     fn attention_goes_by_its_names_where_shapes_are_the_same() {
         // One direction without biases: the query's weight and the memory's are 4 by 4 both.
         let config = configs().remove(12);
@@ -657,7 +699,7 @@ mod tests {
 
     #[test]
     fn shipped_configurations_have_a_layout() {
-        for name in ["speaker", "intent-slots"] {
+        for name in ["speaker", "intent-slots", "attributes-to-text"] {
             let path = format!("{}/models/{name}/config.toml", env!("CARGO_MANIFEST_DIR"));
             let config = Config::from_file(Path::new(&path), &[]).unwrap().model;
             assert_eq!(said(&config, state_dict(&config, |name| name.into()), &[]), "");

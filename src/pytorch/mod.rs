@@ -1,8 +1,8 @@
 //! Weights from and to PyTorch: [`import()`] reads the `state_dict` of `torch.nn` modules, [`export()`] writes one, and the
 //! Python that builds its modules.
 //!
-//! Gates are packed and ordered as in PyTorch; only linear layers lie transposed. Nothing is rounded: what goes there
-//! and back is bit for bit the same.
+//! Gates are packed and ordered as in PyTorch; only linear layers lie transposed. What goes there and back is bit for bit
+//! the same; values of 64 bits alone are rounded as they are read.
 
 mod export;
 mod import;
@@ -11,7 +11,7 @@ mod matching;
 mod module;
 
 pub use export::export;
-pub use import::{import, load};
+pub use import::{Imported, import, load};
 
 use burn::tensor::TensorData;
 

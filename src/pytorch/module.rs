@@ -1,6 +1,6 @@
 //! The Python file that builds a model of `torch.nn` modules, loads its weights and runs it.
 
-use super::layout::{d_features, d_fed, d_input, d_stack, layered};
+use super::layout::{alone, d_features, d_fed, d_input, d_stack, d_vector, layered};
 use crate::config::{
     AttentionScore, CellKind, Config, Feedback, HiddenActivation, IoMode, Merge, ModelConfig,
     OutputActivation, Pooling,
@@ -105,18 +105,21 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn head(&self, config: &Config) -> String {
         let c = self.config;
-        let what = config.description.replace('\\', "\\\\").replace('"', "'");
+        let [name, what] = [&config.name, &config.description].map(|text| in_docstring(text));
         let colon = if what.is_empty() { "" } else { ": " };
+        let n_steps = if c.mode == IoMode::OneToMany { "1" } else { "T" };
         let mut input = match (c.vocabulary, c.d_input) {
-            (Some(vocabulary), _) => format!("x, tokens below {vocabulary} (int64 [B, T])"),
-            (None, d) => format!("x (float32 [B, T, {}])", d.unwrap_or(0)),
+            (Some(vocabulary), _) => format!("x, tokens below {vocabulary} (int64 [B, {n_steps}])"),
+            (None, d) => format!("x (float32 [B, {n_steps}, {}])", d.unwrap_or(0)),
         };
         if let Some(n) = c.characters.as_ref().and_then(|characters| characters.vocabulary) {
             input += &format!(
-                ",\ncharacters below {n}, the spelling of every word (int64 [B, T, C]), and character_lengths (int64 [B, T])"
+                ",\ncharacters below {n}, the spelling of every word (int64 [B, {n_steps}, C]), and character_lengths \
+                 (int64 [B, {n_steps}])"
             );
         }
         input += match c.mode {
+            _ if alone(c) => "",
             IoMode::EncoderDecoder => ";\nit may hold lengths (int64 [B])",
             _ if self.lstm => {
                 ";\nit may hold lengths (int64 [B]), h0 and c0 (float32 [layers * directions, B, H])"
@@ -126,11 +129,12 @@ impl Writer<'_> {
         let cell_state = if self.lstm { ", h_n and c_n" } else { " and h_n" };
         let output = match c.mode {
             IoMode::MultiTask => format!("y.NAME of every task{cell_state}"),
+            _ if alone(c) => "y and lengths".into(),
             IoMode::EncoderDecoder => format!("y, lengths{cell_state}"),
             _ => format!("y{cell_state}"),
         };
         format!(
-            r#""""{}{colon}{what}
+            r#""""{name}{colon}{what}
 
 Written by rnn-zoo {}; needs torch and safetensors. schema.json names what goes in and comes out.
 
@@ -149,7 +153,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 "#,
-            config.name,
             env!("CARGO_PKG_VERSION"),
         )
     }
@@ -209,9 +212,8 @@ def run_layers(layers, x, lengths=None, state=None):
         format!("nn.{name}({d_input}, {d_hidden}{layers}{activation}{bias}{both}, batch_first=True)")
     }
 
-    fn linear(&self, d_input: usize, d_output: usize) -> String {
-        let bias = if self.config.bias { "" } else { ", bias=False" };
-        format!("nn.Linear({d_input}, {d_output}{bias})")
+    fn output_layer(&self, d_input: usize, d_output: usize) -> String {
+        linear(d_input, d_output, self.config.head_has_bias())
     }
 
     fn d_output(&self) -> usize {
@@ -233,7 +235,7 @@ def run_layers(layers, x, lengths=None, state=None):
                 "v(tanh(linear_query(h) + linear_context(m)))",
                 vec![
                     format!("linear_context = nn.Linear({d_memory}, {h}, bias=False)"),
-                    format!("linear_query = {}", self.linear(h, h)),
+                    format!("linear_query = {}", linear(h, h, c.bias)),
                     format!("v = nn.Linear({h}, 1, bias=False)"),
                 ],
                 "self.v(torch.tanh(self.linear_query(hidden).unsqueeze(2) + keys.unsqueeze(1))).squeeze(3)",
@@ -280,6 +282,7 @@ class Attention(nn.Module):
     fn module(&self) -> String {
         let c = self.config;
         let d_reads = d_input(c).unwrap_or(0);
+        let d_feedback = c.d_feedback.unwrap_or(0);
         let mut init: Vec<String> = Vec::new();
         if let (Some(rows), Some(d)) = (c.vocabulary, c.d_embedding) {
             init.push(format!("self.embedding = nn.Embedding({rows}, {d})"));
@@ -300,7 +303,18 @@ class Attention(nn.Module):
         let d = d_stack(c);
         let fed_back = if c.mode == IoMode::OneToMany { self.d_output() } else { 0 };
         let name = if c.mode == IoMode::EncoderDecoder { "encoder" } else { "rnn" };
-        if layered(c) {
+        let target_embedding = |d: usize| {
+            let rows = self.d_output() + 1;
+            format!("self.target_embedding = nn.Embedding({rows}, {d})  # the last row starts a sequence")
+        };
+        if alone(c) {
+            if let Some(d) = c.d_projection {
+                init.push(format!("self.projection = nn.Linear({d_reads}, {d})"));
+            }
+            init.push(target_embedding(d_feedback));
+            let d = d_feedback + d_vector(c).unwrap_or(0);
+            init.push(format!("self.decoder = {}", self.rnn(d, c.n_layers, false)));
+        } else if layered(c) {
             let (first, next) = (self.rnn(d_reads, 1, true), self.rnn(d, 1, true));
             let modules = if d_reads == d {
                 format!("{next} for _ in range({})", c.n_layers)
@@ -320,17 +334,15 @@ class Attention(nn.Module):
                         init.push(format!("self.cell_bridge = nn.Linear({}, {h})", 2 * h));
                     }
                 }
-                init.push(format!(
-                    "self.target_embedding = nn.Embedding({}, {d_reads})  # the last row starts a sequence",
-                    self.d_output() + 1
-                ));
+                init.push(target_embedding(d_reads));
                 init.push(format!("self.decoder = {}", self.rnn(d_reads + d_fed(c), c.n_layers, false)));
                 if c.attention.is_some() {
                     init.push("self.attention = Attention()".into());
                 }
-                match (c.tie_weights, c.bias) {
+                match (c.tie_weights, c.head_has_bias()) {
                     (false, _) => {
-                        init.push(format!("self.head = {}", self.linear(d_features(c), self.d_output())));
+                        let head = self.output_layer(d_features(c), self.d_output());
+                        init.push(format!("self.head = {head}"));
                     }
                     (true, true) => {
                         init.push(
@@ -353,7 +365,7 @@ class Attention(nn.Module):
                 }
                 init.push("self.heads = nn.ModuleList([".into());
                 for task in &c.tasks {
-                    let head = self.linear(d, task.d_output.unwrap_or(0));
+                    let head = self.output_layer(d, task.d_output.unwrap_or(0));
                     init.push(format!("    {head},  # {}", quoted(&task.name)));
                 }
                 init.push("])".into());
@@ -363,7 +375,7 @@ class Attention(nn.Module):
                     init.push(format!("self.attention = {}", attention(d)));
                 }
                 if c.d_output.is_some() {
-                    init.push(format!("self.head = {}", self.linear(d, self.d_output())));
+                    init.push(format!("self.head = {}", self.output_layer(d, self.d_output())));
                 }
                 if c.tie_weights {
                     init.push("self.head.weight = self.embedding.weight".into());
@@ -385,6 +397,7 @@ class Attention(nn.Module):
             c.max_steps.unwrap_or(STEPS),
         );
         let mut lines = vec![match c.mode {
+            _ if alone(c) => format!("def forward(self, x{spelling}, n_steps={steps}):"),
             IoMode::OneToMany => format!("def forward(self, x{spelling}, state=None, n_steps={steps}):"),
             IoMode::EncoderDecoder => {
                 format!("def forward(self, x{spelling}, lengths=None, n_steps={steps}):")
@@ -409,7 +422,31 @@ class Attention(nn.Module):
         }
         let run = if layered(c) { "run_layers" } else { "run" };
         let merges = c.bidirectional && c.merge != Merge::Concat;
+        // A decoder's first token, and its steps until every row has ended.
+        let start = format!("token = torch.full((len(x), 1), {}, device=x.device)", self.d_output());
+        let begin = [
+            start.as_str(),
+            "written = torch.zeros(len(x), dtype=torch.int64, device=x.device)  # 0: goes on",
+            "outputs = []",
+            "while len(outputs) < n_steps and (written == 0).any():",
+        ];
+        let marked = format!("    written[(written == 0) & (token[:, 0] == {END})] = len(outputs)");
+        let end =
+            ["    token = outputs[-1].argmax(-1)", marked.as_str(), "written[written == 0] = len(outputs)"];
         match c.mode {
+            _ if alone(c) => {
+                if c.d_projection.is_some() {
+                    say("x = torch.tanh(self.projection(x))");
+                }
+                say("state = None");
+                begin.iter().for_each(|line| say(line));
+                say(
+                    "    output, state = self.decoder(torch.cat([self.target_embedding(token), x], -1), state)",
+                );
+                say(&format!("    outputs.append({})", self.written("output")));
+                end.iter().for_each(|line| say(line));
+                say("return torch.cat(outputs, 1), written");
+            }
             IoMode::OneToMany => {
                 let d = self.d_output();
                 say(&format!("last = x.new_zeros(len(x), 1, {d})"));
@@ -445,10 +482,7 @@ class Attention(nn.Module):
                 if c.input_feeding {
                     say(&format!("found = memory.new_zeros(len(x), 1, {})", d_features(c)));
                 }
-                say(&format!("token = torch.full((len(x), 1), {}, device=x.device)", self.d_output()));
-                say("written = torch.zeros(len(x), dtype=torch.int64, device=x.device)  # 0: goes on");
-                say("outputs = []");
-                say("while len(outputs) < n_steps and (written == 0).any():");
+                begin.iter().for_each(|line| say(line));
                 let embedded = "self.target_embedding(token)";
                 say(&match c.input_feeding {
                     true => {
@@ -465,9 +499,7 @@ class Attention(nn.Module):
                     }
                 };
                 say(&format!("    outputs.append({})", self.written(features)));
-                say("    token = outputs[-1].argmax(-1)");
-                say(&format!("    written[(written == 0) & (token[:, 0] == {END})] = len(outputs)"));
-                say("written[written == 0] = len(outputs)");
+                end.iter().for_each(|line| say(line));
                 say("return torch.cat(outputs, 1), written, read");
             }
             _ => {
@@ -517,13 +549,13 @@ class Attention(nn.Module):
     fn written(&self, features: &str) -> String {
         let c = self.config;
         if c.mode == IoMode::EncoderDecoder && c.tie_weights {
-            let bias = if c.bias { ", self.head[\"bias\"]" } else { "" };
+            let bias = if c.head_has_bias() { ", self.head[\"bias\"]" } else { "" };
             return format!("nn.functional.linear({features}, self.target_embedding.weight[:-1]{bias})");
         }
         let headed = c.d_output.map_or(features.into(), |_| format!("self.head({features})"));
-        // An encoder-decoder's and a task's head have none.
+        // A decoder's and a task's head have none.
         match c.output_activation {
-            _ if c.mode == IoMode::EncoderDecoder => headed,
+            _ if c.writes_tokens() => headed,
             OutputActivation::Identity => headed,
             OutputActivation::Tanh => format!("torch.tanh({headed})"),
             OutputActivation::Relu => format!("torch.relu({headed})"),
@@ -557,7 +589,7 @@ class Attention(nn.Module):
             call += ", inputs.get(\"lengths\")";
         }
         let state = match (c.mode, self.lstm) {
-            (IoMode::EncoderDecoder, _) => "",
+            _ if c.writes_tokens() => "",
             (_, true) => "    state = (inputs[\"h0\"], inputs[\"c0\"]) if \"h0\" in inputs else None\n",
             (_, false) => "    state = inputs.get(\"h0\")\n",
         };
@@ -567,11 +599,13 @@ class Attention(nn.Module):
         let (given, y) = match c.mode {
             IoMode::MultiTask => ("y, state", "{f\"y.{name}\": value for name, value in y.items()}"),
             IoMode::EncoderDecoder => ("y, lengths, state", "{\"y\": y, \"lengths\": lengths}"),
+            _ if alone(c) => ("y, lengths", "{\"y\": y, \"lengths\": lengths}"),
             _ => ("y, state", "{\"y\": y}"),
         };
         let states = match self.lstm {
-            true => "{\"h_n\": state[0], \"c_n\": state[1]}",
-            false => "{\"h_n\": state}",
+            _ if alone(c) => "",
+            true => " | {\"h_n\": state[0], \"c_n\": state[1]}",
+            false => " | {\"h_n\": state}",
         };
         format!(
             r#"
@@ -587,7 +621,7 @@ def load():
 def main(files):
     inputs = load_file(files[0]) if files else {{{random}}}
 {state}    {given} = load()({call})
-    outputs = {y} | {states}
+    outputs = {y}{states}
     if len(files) > 1:
         save_file({{name: value.contiguous() for name, value in outputs.items()}}, files[1])
     else:
@@ -601,4 +635,35 @@ def main(files):
 /// A text as Python writes it: JSON's strings are Python's.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("text becomes JSON")
+}
+
+/// A linear layer's expression.
+fn linear(d_input: usize, d_output: usize, bias: bool) -> String {
+    let bias = if bias { "" } else { ", bias=False" };
+    format!("nn.Linear({d_input}, {d_output}{bias})")
+}
+
+/// A text within Python's three double quotes.
+fn in_docstring(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\\' | '"' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_stays_within_its_docstring() {
+        let mut config = Config::new("a", ModelConfig::new(IoMode::ManyToOne, CellKind::Gru, 2));
+        config.description = "say \"\"\" and \\ and \0 and\nso on".into();
+        let text = source(&config);
+        assert!(text.starts_with(r#""""a: say \"\"\" and \\ and \u0000 and\u000aso on"#), "{text}");
+        assert!(!text.contains('\0'));
+        assert_eq!(text.lines().nth(1), Some(""));
+    }
 }

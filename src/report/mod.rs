@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Bytes of the largest table of epochs.
-const MAX_TEXT: u64 = 64 << 20;
+const MAX_TEXT: u64 = 2 << 20;
 
 /// What a run folder tells of its run.
 #[derive(Clone, Debug)]
@@ -236,7 +236,9 @@ mod tests {
         write("metrics.csv", "epoch,train_loss,valid_loss,valid_mse,lr,seconds\n1,0.5,0.6,0.6,0.01,2\n");
         let run = RunSummary::read(folder.path()).unwrap();
         assert_eq!((run.unit, run.rate(), run.seconds()), (None, None, Some(2.0)));
+        let long = "\n".repeat(MAX_TEXT as usize + 1);
         for (text, says) in [
+            (long.as_str(), "metrics.csv: is larger than 2 MiB"),
             ("", "metrics.csv:1: has no column `epoch`"),
             (
                 "epoch,train_loss,valid_loss,lr,seconds\n",

@@ -2,11 +2,13 @@
 
 use super::criterion::Criterion;
 use super::drawing;
-use super::score::{Score, Tally};
-use crate::config::{Config, TextUnit};
+use super::score::{self, Score, Tally};
+use crate::config::{Config, DataFormat, TextUnit};
+use crate::data::target_text::TargetText;
 use crate::data::{InputSchema, Sample, SampleInput, SampleTarget, Schema, Season, TargetSchema};
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 /// A trivial way to answer.
@@ -14,7 +16,7 @@ use std::hash::Hash;
 pub struct Baseline {
     /// What it does, in words.
     pub what: String,
-    /// Its scores; a way that has no probabilities has no loss.
+    /// Its scores; a way that has no probabilities has no loss. That of guessed symbols is told of copy memory.
     pub scores: Vec<Score>,
 }
 
@@ -32,9 +34,12 @@ const WORD_GRAM: usize = 3;
 /// | values, in a series | the last reading; with a season the value a season before, or the mean of some, and beside it the last reading |
 /// | other values | the mean over training |
 /// | strokes of a picture | those of the training drawing whose picture is nearest, pixel by pixel |
+/// | a text in another language | a copy of the one that is read |
+/// | another text of a text | its first words, as many as the texts to write have in training on average |
+/// | a text of attributes | that of the training sample which shares the most of their values, the first of equals, with their own names in it |
 ///
 /// # Errors
-/// No training samples; a model that writes a text.
+/// No training samples; a model that writes texts of anything else.
 pub fn baseline(
     config: &Config,
     schema: &Schema,
@@ -47,6 +52,8 @@ pub fn baseline(
     }
     let criterion = Criterion::new(config, schema)?;
     let mut beside = Vec::new();
+    // Counts have no loss, and n-grams are only asked for one.
+    let mut untold = if criterion.by_loss { "accuracy" } else { "loss" };
     let (what, tally) = match &schema.target {
         TargetSchema::Features { .. } => match Season::of(&config.data, schema)? {
             None => values(schema, train, samples),
@@ -73,8 +80,13 @@ pub fn baseline(
             let scores = drawing::scores(&drawing::nearest(train, samples), samples, grid, config, split);
             return Ok(Baseline { what: "the nearest training drawing".into(), scores });
         }
-        TargetSchema::Text(_) => {
-            return Err(Error::Input("there is no baseline for a model that writes a text".into()));
+        TargetSchema::Text(target) => {
+            let (inputs, references) = score::references(samples);
+            let (what, said) = texts(config, schema, train, &inputs)?;
+            // As of what the model writes.
+            let lowercase = target.lowercase || matches!(schema.input, InputSchema::Attributes { .. });
+            let scores = score::written(&said, &references, lowercase, config, split);
+            return Ok(Baseline { what, scores });
         }
         _ if criterion.by_loss => text(config, schema, train, samples),
         TargetSchema::Tasks { .. } => {
@@ -90,14 +102,24 @@ pub fn baseline(
             let label = &labels[answers.most_frequent as usize];
             (format!("{MOST_FREQUENT}, {label}"), answers.tally(&criterion, samples, None))
         }
-        TargetSchema::Tokens { .. } => {
-            (MOST_FREQUENT_OF_TOKEN.into(), Answers::of(train, None).tally(&criterion, samples, None))
+        TargetSchema::Tokens { labels } => {
+            let answers = Answers::of(train, None);
+            let mut tally = answers.tally(&criterion, samples, None);
+            let mut what = MOST_FREQUENT_OF_TOKEN.to_string();
+            if config.data.format == DataFormat::CopyMemory {
+                // Most are blanks, whose places are known; each of the other classes is as probable.
+                let targets = samples.iter().flat_map(|sample| classes(&sample.target).0);
+                let n_symbols = targets.filter(|&&class| class != answers.most_frequent).count();
+                tally.loss = n_symbols as f64 * ((labels.len() - 1) as f64).ln();
+                what += "; the loss is that of blanks in their places and guessed symbols";
+                untold = "";
+            }
+            (what, tally)
         }
     };
-    // Counts have no loss, and n-grams are only asked for one.
-    let untold = |score: &Score| score.metric.ends_with(if criterion.by_loss { "accuracy" } else { "loss" });
     let scores = tally.scores(config, split).into_iter().chain(beside);
-    Ok(Baseline { what, scores: scores.filter(|score| !untold(score)).collect() })
+    let told = |score: &Score| untold.is_empty() || !score.metric.ends_with(untold);
+    Ok(Baseline { what, scores: scores.filter(told).collect() })
 }
 
 const MOST_FREQUENT: &str = "always the class most frequent in training";
@@ -111,7 +133,7 @@ struct Answers {
 
 /// The key that was counted most often, the least of those that were as often.
 fn most<K: Copy + Ord + Hash>(counts: &HashMap<K, usize>) -> Option<K> {
-    counts.iter().max_by_key(|&(&key, &n)| (n, std::cmp::Reverse(key))).map(|(&key, _)| key)
+    counts.iter().max_by_key(|&(&key, &n)| (n, Reverse(key))).map(|(&key, _)| key)
 }
 
 impl Answers {
@@ -169,6 +191,58 @@ fn tokens(input: &SampleInput) -> &[u32] {
         SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens,
         SampleInput::Features(_) | SampleInput::Attributes { .. } => &[],
     }
+}
+
+/// A text for each input, and what these are.
+fn texts(
+    config: &Config,
+    schema: &Schema,
+    train: &[Sample],
+    inputs: &[&SampleInput],
+) -> Result<(String, Vec<String>)> {
+    let source = match &schema.input {
+        InputSchema::Text(source) => source.reader()?,
+        InputSchema::Attributes { .. } => {
+            let what = "the training text whose attributes share the most values";
+            return Ok((what.into(), nearest_texts(schema, train, inputs)?));
+        }
+        _ => return Err(Error::Input("texts have a baseline of other texts and of attributes alone".into())),
+    };
+    let copies = inputs.iter().map(|input| source.decode(tokens(input)));
+    if config.data.languages.is_some() {
+        return Ok(("a copy of the source".into(), copies.collect()));
+    }
+    let n_words = |sample: &Sample| match &sample.target {
+        SampleTarget::Text { text, .. } => text.split_whitespace().count(),
+        _ => 0,
+    };
+    let n = (train.iter().map(n_words).sum::<usize>() as f64 / train.len() as f64).round() as usize;
+    let first = |text: String| text.split_whitespace().take(n).collect::<Vec<_>>().join(" ");
+    Ok((format!("the first {n} words of the source"), copies.map(first).collect()))
+}
+
+/// The text of the training sample that shares the most attributes' values with each input.
+fn nearest_texts(schema: &Schema, train: &[Sample], inputs: &[&SampleInput]) -> Result<Vec<String>> {
+    let texts = TargetText::of(&schema.target)?;
+    // Many samples have the same attributes: the first of them stands for all.
+    let mut seen = HashSet::new();
+    let known: Vec<(&[f32], &[u32])> = train
+        .iter()
+        .filter_map(|sample| match (&sample.input, &sample.target) {
+            (SampleInput::Attributes { vector, .. }, SampleTarget::Text { tokens, .. }) => {
+                let bits: Vec<u32> = vector.data.iter().map(|value| value.to_bits()).collect();
+                seen.insert(bits).then_some((vector.data.as_slice(), tokens.as_slice()))
+            }
+            _ => None,
+        })
+        .collect();
+    let text = |input: &&SampleInput| {
+        let SampleInput::Attributes { vector, .. } = input else { return String::new() };
+        let shared = |other: &[f32]| other.iter().zip(&vector.data).filter(|(a, b)| **a * **b > 0.0).count();
+        let nearest = known.iter().min_by_key(|(other, _)| Reverse(shared(other)));
+        nearest.map_or(String::new(), |(_, tokens)| texts.text_for(input, tokens))
+    };
+    Ok(inputs.iter().map(text).collect())
 }
 
 /// Values: the last reading, where what is predicted is read too.
@@ -333,7 +407,7 @@ impl NGrams {
 mod tests {
     use super::*;
     use crate::config::IoMode;
-    use crate::data::{Features, TaskSchema};
+    use crate::data::{AttributeSchema, Features, SubWords, TaskSchema, attributes};
     use std::path::Path;
 
     fn config(mode: IoMode, format: &str) -> Config {
@@ -466,6 +540,95 @@ mod tests {
         )];
         let said = baseline(&config, &schema(&["u", "v"], &["v", "v"]), &test, &test, "test").unwrap();
         assert_eq!(values(&said), [("mse", 43.0 / 4.0, 2), ("last reading mse", (4.0 + 16.0) / 2.0, 1)]);
+    }
+
+    fn sub_words(texts: &[&str], lowercase: bool) -> SubWords {
+        SubWords::train(texts.iter().copied().cycle().take(40), 60, lowercase).unwrap()
+    }
+
+    #[test]
+    fn first_words_or_a_copy() {
+        let source = "a small model of long texts";
+        let words = sub_words(&[source, "texts of models"], true);
+        let reader = words.reader().unwrap();
+        let sample = |source: &str, text: &str| Sample {
+            input: SampleInput::Tokens(reader.encode(source, 99)),
+            target: SampleTarget::Text { tokens: reader.encode(text, 99), text: text.into() },
+        };
+        let schema = Schema { input: InputSchema::Text(words.clone()), target: TargetSchema::Text(words) };
+        // 2, 3 and 3 words.
+        let train = ["a model", "A small model", "texts of models"].map(|text| sample("texts", text));
+        let test = [sample(source, "A small model of texts")];
+        let mut config = config(IoMode::ManyToMany, "program");
+        let scores = |config: &Config| {
+            let said = baseline(config, &schema, &train, &test, "test").unwrap();
+            let [("bleu", bleu, 1), ("rouge-l", rouge_l, 1)] = values(&said)[..] else { panic!("{said:?}") };
+            (said.what.clone(), bleu, rouge_l)
+        };
+        // Three words, which have no four in a row, all of them among the five.
+        let (what, bleu, rouge_l) = scores(&config);
+        assert_eq!((what.as_str(), bleu), ("the first 3 words of the source", 0.0));
+        assert!((rouge_l - 100.0 * 6.0 / 8.0).abs() < 1e-9, "{rouge_l}");
+        config.data.languages = Some(["a", "b"].map(String::from));
+        let (what, bleu, rouge_l) = scores(&config);
+        assert_eq!(what, "a copy of the source");
+        assert!(bleu > 0.0 && (rouge_l - 100.0 * 10.0 / 11.0).abs() < 1e-9, "{bleu} {rouge_l}");
+    }
+
+    #[test]
+    fn the_text_of_the_nearest_attributes() {
+        let attribute =
+            |name: &str, values: &[&str]| AttributeSchema { name: name.into(), values: names(values) };
+        let input = InputSchema::Attributes {
+            attributes: vec![
+                attribute("name", &[]),
+                attribute("food", &["French", "Thai"]),
+                attribute("area", &["hills", "town"]),
+            ],
+        };
+        let texts =
+            ["xname of the hills is French", "xname of the hills is Thai", "not the first", "Thai, in town"];
+        let words = sub_words(&texts, false);
+        let reader = words.reader().unwrap();
+        let sample = |meaning: &str, text: &str| Sample {
+            input: attributes::parse(meaning, &input).unwrap(),
+            target: SampleTarget::Text { tokens: reader.encode(text, 99), text: text.into() },
+        };
+        let train = [
+            sample("name[Mill], food[French], area[hills]", texts[0]),
+            sample("name[Inn], food[Thai], area[hills]", texts[1]),
+            sample("name[Mill], food[Thai], area[hills]", texts[2]),
+            sample("food[Thai], area[town]", texts[3]),
+        ];
+        // Of equal ones the first; a name of its own, or none.
+        let test = [
+            sample("name[The Lamb], food[Thai]", "the lamb of the hills is Thai"),
+            sample("area[town]", "Thai, in town"),
+            sample("area[hills]", "Nothing alike"),
+            sample("area[hills]", "of the hills is French"),
+        ];
+        let schema = Schema { input: input.clone(), target: TargetSchema::Text(words) };
+        let config = config(IoMode::ManyToMany, "program");
+        let said = baseline(&config, &schema, &train, &test, "test").unwrap();
+        assert_eq!(said.what, "the training text whose attributes share the most values");
+        let scores = values(&said);
+        let told: Vec<(&str, usize)> = scores.iter().map(|&(metric, _, n)| (metric, n)).collect();
+        assert_eq!(told, [("bleu", 3), ("rouge-l", 3)]);
+        assert!(scores.iter().all(|(_, value, _)| (value - 100.0).abs() < 1e-9), "{scores:?}");
+    }
+
+    #[test]
+    fn guessed_symbols_have_a_loss() {
+        let mut config = config(IoMode::ManyToMany, "program");
+        config.data = crate::data::tests::config("copy-memory", None, "steps = 7\nsamples = 400");
+        let data = crate::data::load(&config.data, IoMode::ManyToMany, 3).unwrap();
+        let said = baseline(&config, &data.schema, &data.train, &data.test, "test").unwrap();
+        // 40 sequences of 17 blanks and 10 of 8 symbols.
+        let [("accuracy", accuracy, 1080), ("loss", loss, 1080)] = values(&said)[..] else {
+            panic!("{said:?}")
+        };
+        assert!((accuracy - 17.0 / 27.0).abs() < 1e-12, "{accuracy}");
+        assert!((loss - 10.0 * 8f64.ln() / 27.0).abs() < 1e-12, "{loss}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Baseline, Epoch, Score, Unit, baseline};
 use crate::artifact::{self, ModelFolder};
-use crate::config::{Config, DataFormat, IoMode};
+use crate::config::{Config, DataFormat};
 use crate::data::{Sample, Schema};
 
 /// Training steps of a text up to which n-grams are counted for a card.
@@ -20,7 +20,7 @@ pub(super) struct Card<'a> {
     pub unit: Unit,
 }
 
-/// The baseline of `samples`, unless there is none or counting n-grams would take long.
+/// The baseline of `samples`, unless there is none or finding it would take long.
 pub(super) fn baseline_if_cheap(
     config: &Config,
     schema: &Schema,
@@ -29,9 +29,10 @@ pub(super) fn baseline_if_cheap(
     split: &str,
 ) -> Option<Baseline> {
     let n_steps = || train.iter().chain(samples).map(|sample| sample.input.steps()).sum::<usize>();
-    let writes = matches!(config.model.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
-    if writes || (config.data.format == DataFormat::Text && n_steps() > FEW_STEPS) {
-        return None;
+    match config.data.format {
+        DataFormat::Strokes => return None,
+        DataFormat::Text if n_steps() > FEW_STEPS => return None,
+        _ => {}
     }
     baseline(config, schema, train, samples, split).ok()
 }
@@ -110,9 +111,7 @@ impl Card<'_> {
         card += "\n## Use\n\nWhere RUN is this folder:\n\n```sh\n";
         card += "rnn-zoo info RUN\n";
         if config.data.format != DataFormat::Program {
-            let writes = matches!(config.model.mode, IoMode::OneToMany | IoMode::EncoderDecoder);
-            let writes = writes && config.data.format != DataFormat::Strokes;
-            card += if writes { "rnn-zoo eval RUN\n" } else { "rnn-zoo eval RUN --baseline\n" };
+            card += "rnn-zoo eval RUN --baseline\n";
         }
         card += match config.data.format {
             DataFormat::Text => "rnn-zoo generate RUN --prompt TEXT\n",

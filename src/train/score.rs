@@ -1,15 +1,18 @@
 //! Scores over a whole split: every valid step counts once, however the batches fell.
 
+use super::bleu::bleu;
 use super::criterion::{Criterion, TaskCriterion};
+use super::rouge::rouge;
 use super::spans::spans;
 use super::strategy::going_on;
-use crate::config::{Config, Loss, TextUnit, TrainConfig};
+use crate::config::{Config, DataFormat, Loss, TaskConfig, TextUnit, TrainConfig};
 use crate::data::loader::in_lanes;
-use crate::data::{Batch, Sample, Target};
+use crate::data::{Batch, Sample, SampleInput, SampleTarget, Target};
 use crate::kernel::RecurrentBackend;
 use crate::model::{Model, Objective};
 use burn::tensor::{ElementConversion, Tensor};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Sums over the valid steps of some batches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -215,12 +218,83 @@ pub struct Score {
 }
 
 impl Score {
+    /// Those of a model's `scores` that tell most of it, on its test split if that is among them: one, or one a task. What
+    /// a model writes or draws is told by how near it comes, not by its loss.
+    pub fn main<'a>(config: &Config, scores: &'a [Self]) -> Vec<&'a Self> {
+        let Some(first) = scores.iter().find(|s| s.split == "test").or(scores.first()) else {
+            return Vec::new();
+        };
+        let named = |metric: &str| scores.iter().find(|s| s.split == first.split && s.metric == metric);
+        // Of labels that mark spans a task has both.
+        let of_task = |task: &TaskConfig| {
+            ["f1", "accuracy"].into_iter().find_map(|kind| named(&format!("{} {kind}", task.name)))
+        };
+        let tasks: Vec<&Self> = config.model.tasks.iter().filter_map(of_task).collect();
+        if !tasks.is_empty() {
+            return tasks;
+        }
+        let main = match config.data.format {
+            DataFormat::Pairs if config.data.languages.is_none() => named("rouge-l"),
+            DataFormat::Pairs | DataFormat::Attributes => named("bleu"),
+            DataFormat::Strokes => named("chamfer"),
+            _ => None,
+        };
+        vec![main.unwrap_or(first)]
+    }
+
     /// Whether more of its metric is better.
     pub fn higher_is_better(&self) -> bool {
         // Of several tasks: `TASK accuracy`.
         let kind = self.metric.rsplit(' ').next().unwrap_or_default();
         !matches!(kind, "mse" | "nats" | "loss" | "perplexity" | "chamfer" | "dtw")
     }
+}
+
+/// The inputs of which texts are written, and those that what is written of each is held against: of attributes the
+/// texts of all samples that have them.
+pub(super) fn references(samples: &[Sample]) -> (Vec<&SampleInput>, Vec<Vec<String>>) {
+    let (mut inputs, mut references): (Vec<&SampleInput>, Vec<Vec<String>>) = Default::default();
+    let mut known = HashMap::new();
+    for sample in samples {
+        let SampleTarget::Text { text, .. } = &sample.target else { continue };
+        let k = match &sample.input {
+            SampleInput::Attributes { vector, names } => {
+                let bits: Vec<u32> = vector.data.iter().map(|value| value.to_bits()).collect();
+                *known.entry((bits, names)).or_insert(inputs.len())
+            }
+            _ => inputs.len(),
+        };
+        if k == inputs.len() {
+            inputs.push(&sample.input);
+            references.push(Vec::new());
+        }
+        references[k].push(text.clone());
+    }
+    (inputs, references)
+}
+
+/// BLEU and ROUGE-L, in percent, of texts against their references: ROUGE-L of the one that is closest. `lowercase`:
+/// upper and lower case are the same to BLEU, as they always are to ROUGE.
+pub(super) fn written(
+    said: &[String],
+    references: &[Vec<String>],
+    lowercase: bool,
+    config: &Config,
+    split: &str,
+) -> Vec<Score> {
+    let closest = |(text, references): (&String, &Vec<String>)| {
+        let one = |reference| rouge(std::slice::from_ref(text), std::slice::from_ref(reference)).l;
+        references.iter().map(one).fold(0.0, f64::max)
+    };
+    let rouge_l = said.iter().zip(references).map(closest).sum::<f64>() / said.len().max(1) as f64;
+    let score = |metric: &str, value| Score {
+        model: config.name.clone(),
+        split: split.into(),
+        metric: metric.into(),
+        value,
+        n: said.len(),
+    };
+    vec![score("bleu", bleu(said, references, lowercase)), score("rouge-l", rouge_l)]
 }
 
 /// The lanes that a text is read in where the state is carried: few, as each starts without context.
@@ -287,4 +361,52 @@ pub(super) fn ints<B: RecurrentBackend>(tensor: Tensor<B, 2, burn::tensor::Int>)
 
 fn floats<B: RecurrentBackend>(tensor: Tensor<B, 3>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().to_vec().expect("outputs are floats")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{CellKind, IoMode, ModelConfig};
+
+    #[test]
+    fn the_score_that_tells_most() {
+        let score = |split: &str, metric: &str| Score {
+            model: "m".into(),
+            split: split.into(),
+            metric: metric.into(),
+            value: 1.0,
+            n: 1,
+        };
+        let scores = |metrics: &[&str]| -> Vec<Score> {
+            let valid = metrics.iter().map(|metric| score("valid", metric));
+            valid.chain(metrics.iter().map(|metric| score("test", metric))).collect()
+        };
+        let main = |config: &Config, scores: &[Score]| -> Vec<String> {
+            Score::main(config, scores).iter().map(|s| format!("{} {}", s.split, s.metric)).collect()
+        };
+        let mut config = Config::new("m", ModelConfig::new(IoMode::ManyToMany, CellKind::Gru, 2));
+        assert!(main(&config, &[]).is_empty());
+        let written = scores(&["nats", "loss", "bleu", "rouge-l", "chamfer"]);
+        assert_eq!(main(&config, &written), ["test nats"]);
+        assert_eq!(main(&config, &written[..5]), ["valid nats"]);
+        for (format, metric) in [
+            (DataFormat::Text, "nats"),
+            (DataFormat::Pairs, "rouge-l"),
+            (DataFormat::Attributes, "bleu"),
+            (DataFormat::Strokes, "chamfer"),
+        ] {
+            config.data.format = format;
+            assert_eq!(main(&config, &written), [format!("test {metric}")]);
+        }
+        config.data.format = DataFormat::Pairs;
+        config.data.languages = Some(["a", "b"].map(String::from));
+        assert_eq!(main(&config, &written), ["test bleu"]);
+
+        config.data.format = DataFormat::IntentSlots;
+        config.model.tasks = ["intent", "slots"]
+            .map(|name| toml::from_str(&format!("name = \"{name}\"\nmode = \"many-to-one\"")).unwrap())
+            .into();
+        let tasks = scores(&["mean score", "intent accuracy", "intent loss", "slots f1", "slots accuracy"]);
+        assert_eq!(main(&config, &tasks), ["test intent accuracy", "test slots f1"]);
+    }
 }

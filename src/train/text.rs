@@ -1,16 +1,13 @@
 //! Scores of models that write texts, or draw: what they find, held against what there is.
 
-use super::bleu::bleu;
 use super::drawing;
-use super::rouge::rouge;
-use super::score::Score;
+use super::score::{Score, references, written};
 use crate::config::Config;
 use crate::data::target_text::TargetText;
 use crate::data::{Batch, InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
 use crate::error::Result;
 use crate::kernel::RecurrentBackend;
 use crate::model::{EncoderDecoder, Hypothesis, Model, Search};
-use std::collections::HashMap;
 
 /// Sequences that are searched at once.
 const BATCH: usize = 32;
@@ -78,23 +75,7 @@ pub(crate) fn text_scores<B: RecurrentBackend>(
     };
     let texts = TargetText::of(&schema.target)?;
     let together = matches!(schema.input, InputSchema::Attributes { .. });
-    let (mut inputs, mut references): (Vec<&SampleInput>, Vec<Vec<String>>) = Default::default();
-    let mut known = HashMap::new();
-    for sample in samples {
-        let SampleTarget::Text { text, .. } = &sample.target else { continue };
-        let k = match &sample.input {
-            SampleInput::Attributes { vector, names } => {
-                let bits: Vec<u32> = vector.data.iter().map(|value| value.to_bits()).collect();
-                *known.entry((bits, names)).or_insert(inputs.len())
-            }
-            _ => inputs.len(),
-        };
-        if k == inputs.len() {
-            inputs.push(&sample.input);
-            references.push(Vec::new());
-        }
-        references[k].push(text.clone());
-    }
+    let (inputs, references) = references(samples);
     let n_steps = n_steps.expect("a model of texts has it");
     let found = search(model, &inputs, &usual_search(), n_steps, device)?;
     let said: Vec<String> = found
@@ -102,20 +83,5 @@ pub(crate) fn text_scores<B: RecurrentBackend>(
         .zip(&inputs)
         .map(|(all, input)| all.first().map_or(String::new(), |h| texts.text_for(input, &h.tokens)))
         .collect();
-    let closest = |(text, references): (&String, &Vec<String>)| {
-        let one = |reference| rouge(std::slice::from_ref(text), std::slice::from_ref(reference)).l;
-        references.iter().map(one).fold(0.0, f64::max)
-    };
-    let rouge_l = said.iter().zip(&references).map(closest).sum::<f64>() / said.len().max(1) as f64;
-    let score = |metric: &str, value| Score {
-        model: config.name.clone(),
-        split: split.into(),
-        metric: metric.into(),
-        value,
-        n: said.len(),
-    };
-    Ok(vec![
-        score("bleu", bleu(&said, &references, sub_words.lowercase || together)),
-        score("rouge-l", rouge_l),
-    ])
+    Ok(written(&said, &references, sub_words.lowercase || together, config, split))
 }

@@ -458,6 +458,44 @@ fn model_folders() {
 }
 
 #[test]
+fn sealed_manifests_that_say_what_is_not_so() {
+    let edits: &[(&str, &str, &[&str])] = &[
+        (
+            "\"name\": \"tiny\"",
+            "\"name\": \"../tiny\"",
+            &["manifest.json: has the name `../tiny`, config.toml `tiny`", "write the same one"],
+        ),
+        (
+            "\"parameters\": ",
+            "\"parameters\": 1",
+            &["manifest.json: says 1", "parameters, and the model has", "export the folder again"],
+        ),
+    ];
+    none(edits.iter().map(|(from, to, says)| {
+        let w = Workshop::of_files();
+        w.edit("tiny/model/manifest.json", from, to);
+        w.run("seal tiny").ok();
+        fault(&w, "export tiny --format bin", 1, says)
+    }));
+}
+
+#[test]
+fn what_a_file_says_does_not_command_the_terminal() {
+    let w = Workshop::of_files();
+    w.write("raw", safetensors(&[f32s("\u{1b}[2Jx", &[1, 1, 2], &[1.0, 2.0])]));
+    w.write("long.ts", format!("@classLabel true a b c\n@data\n1,2:3,4:{}\n", "d".repeat(5000)));
+    refused(
+        &w,
+        &[
+            ("predict tiny --input raw --output new", &["has a tensor `\\u{1b}[2Jx`"]),
+            ("eval tiny --data long.ts", &["long.ts:3: label `ddd", "ddd…"]),
+        ],
+    );
+    w.edit("tiny/model/manifest.json", "\"seed\": 0", "\"seed\": 0,\n  \"\\u001b[2J\": 0");
+    refused(&w, &[("info tiny", &["manifest.json:", "\\u{1b}[2J"])]);
+}
+
+#[test]
 fn records() {
     let formats = [
         ("mpk", "record.mpk"),
@@ -482,7 +520,20 @@ fn records() {
             w.run(&format!("seal {format}")).ok();
             faults.push(fault(&w, &info, 1, &[file, "the record is damaged or of another kind"]));
         }
+        let known = format!("\"record\": \"{format}\"");
+        w.write(&record, &whole);
+        w.edit(&format!("{format}/manifest.json"), &known, &format!("{known},\n  \"precision\": \"half\""));
+        w.run(&format!("seal {format}")).ok();
+        let says = if format == "bin" { "is not that of this architecture" } else { "the manifest says F16" };
+        faults.push(fault(&w, &info, 1, &[file, says, "the record is damaged or of another kind"]));
     }
+    w.run("export tiny --format safetensors --out nan").ok();
+    let mut record = fs::read(w.path("nan/record.safetensors")).unwrap();
+    let end = record.len() - 4;
+    record[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    w.write("nan/record.safetensors", record);
+    w.run("seal nan").ok();
+    faults.push(fault(&w, "info nan", 1, &["record.safetensors: `", "has a weight that is not finite"]));
     none(faults);
 }
 

@@ -454,6 +454,13 @@ fn eval_scores_the_baseline_on_the_same_samples() {
     assert!(nats > 0.0 && nats < 0.5, "{nats}");
     assert!(baseline["baseline"].as_str().unwrap().contains("8-gram"), "{baseline}");
 
+    // Symbols that are guessed, of 23 steps ten, can be held against a model's loss.
+    let [model, guessed] =
+        w.run("eval copy --baseline --metric loss --format json").json().try_into().unwrap();
+    assert_eq!((&model["metric"], &guessed["metric"]), (&"loss".into(), &"loss".into()));
+    let loss = 10.0 * 8f64.ln() / 23.0;
+    assert!((guessed["value"].as_f64().unwrap() - loss).abs() < 1e-12, "{guessed}");
+
     w.write("tiny.ts", tiny_ts().replace(":c", ":d"));
     let said = w.run("eval tiny --baseline");
     assert_eq!(said.code, Some(1));
@@ -605,6 +612,9 @@ fn predict_answers_a_line_lines_and_a_file() {
     let lines = w.run_with("predict tiny - --format json", cases.join("\n")).json();
     assert_same_answers(&lines, &file);
     assert_same_answers(&w.run(&format!("predict tiny {} --format json", cases[1])).json(), &file[1..2]);
+    // As it stands in its file, with its label.
+    let labelled = text.lines().nth(3).unwrap();
+    assert_same_answers(&w.run(&format!("predict tiny {labelled} --format json")).json(), &file[1..2]);
     let answer = &file[1];
     let all = classes(answer);
     assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
@@ -643,6 +653,10 @@ fn predict_answers_clips_by_path_by_folder_and_from_stdin() {
     assert!(said.err.contains("stdin:2: clips/gone.wav"), "{}", said.err);
     let said = w.run("predict clip clips/gone.wav");
     assert!(said.err.contains("clips/gone.wav: No such file"), "{}", said.err);
+    let clip = fs::read(w.path("clips/high_01.wav")).unwrap();
+    let said = w.run_with("predict clip - --follow", clip);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert!(said.err.contains("stdin:1: paths are read from stdin, one a line"), "{}", said.err);
 }
 
 #[test]
@@ -729,6 +743,14 @@ fn a_stream_goes_on_after_a_line_that_is_wrong() {
     for (told, expected) in told.iter().zip(expected) {
         assert!(told.starts_with(expected), "{told}");
     }
+    // A line of 18 MiB is not kept, and the next one is answered.
+    let long = "1,".repeat(9 << 20) + "\n1.5,2\n";
+    let said = w.run_with("predict stream - --follow", long.clone());
+    assert_eq!(said.ok().lines().collect::<Vec<_>>(), [good[0]]);
+    let told = "error: stdin:1: the line is longer than 16 MiB";
+    assert!(said.err.lines().any(|line| line.starts_with(told)), "{}", said.err);
+    let said = w.run_with("predict stream -", long);
+    assert!(said.code == Some(1) && said.out.is_empty() && said.err.contains(told), "{}", said.err);
     let file = w.run("predict stream stream.csv --follow");
     assert!(file.code == Some(1) && file.err.contains("give - as the input"), "{file:?}");
 }
@@ -1144,6 +1166,27 @@ fn list_shows_the_models_of_a_folder() {
     );
     let scores = w.run("list --models zoo --format json").json();
     assert_eq!((scores.len(), &scores[1]["model"], &scores[1]["split"]), (2, &"tiny".into(), &"test".into()));
+}
+
+#[test]
+fn list_tells_of_each_model_what_it_is_judged_by() {
+    let w = Workshop::of_files();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    let said = w.run(&format!("list --models {folder}"));
+    let row = |name: &str| said.ok().lines().find(|line| line.starts_with(name)).unwrap().to_string();
+    assert!(row("attributes-to-text").contains("  test bleu "), "{}", said.out);
+    let tasks = row("intent-slots");
+    assert!(tasks.contains("  test intent accuracy 0.") && tasks.contains(", slots f1 0."), "{tasks}");
+    // To the last digit as it is stored.
+    let listed = w.run(&format!("list --models {folder} --format json"));
+    assert!(listed.ok().lines().count() >= 8, "{}", listed.out);
+    for line in listed.out.lines() {
+        let score: Value = serde_json::from_str(line).unwrap();
+        let value = line.split("\"value\":").nth(1).unwrap().split(',').next().unwrap();
+        let path = format!("{folder}/{}/scores.json", score["model"].as_str().unwrap());
+        let stored = fs::read_to_string(path).unwrap();
+        assert!(stored.contains(&format!(": {value},")), "{line}");
+    }
 }
 
 #[test]

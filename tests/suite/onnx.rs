@@ -25,16 +25,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SHIPPED: [&str; 8] = [
-    "speaker",
-    "spoken-digit",
-    "question-type",
-    "sentiment",
-    "pos",
-    "intent-slots",
-    "transformer-temperature",
-    "attributes-to-text",
-];
+/// Runs graphs from states that they may do without, and holds what they say against what was said here.
+const STARTED: &str = r#"
+import sys
+from pathlib import Path
+
+import numpy
+import onnxruntime
+from safetensors.numpy import load_file
+
+for case in sorted(Path(sys.argv[1]).glob("*/started")):
+    tensors = load_file(case)
+    [path] = [path for path in case.parent.glob("onnx/*.onnx") if path.stem in ("model", "encoder")]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    ports = session.get_inputs() + session.get_overridable_initializers()
+    names = [name[4:] for name in tensors if name.startswith("out.")]
+    got = session.run(names, {port.name: tensors["in." + port.name] for port in ports})
+    for name, value in zip(names, got):
+        numpy.testing.assert_allclose(value, tensors["out." + name], rtol=1e-4, atol=1e-5)
+    print(case.parent.name)
+"#;
+
+/// The models of the zoo: a folder each.
+fn shipped() -> Vec<PathBuf> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let entries = fs::read_dir(models).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    assert!(folders.len() >= 8, "{folders:?}");
+    folders
+}
 
 /// Batches: steps, and the valid ones of each sequence.
 const BATCHES: [(usize, &[usize]); 4] = [(1, &[1]), (4, &[4, 1, 3]), (9, &[2, 9, 5, 1, 7]), (6, &[6, 6])];
@@ -180,7 +200,23 @@ fn variety() -> Vec<(String, ModelConfig)> {
         tie_weights: true,
         ..base(IoMode::ManyToMany, CellKind::Lstm)
     };
-    all.push(("tied".into(), tied));
+    all.push(("tied".into(), tied.clone()));
+    all.push(("tied-no-bias".into(), ModelConfig { head_bias: Some(false), ..tied }));
+    // A head has a bias where the layers have none, or the other way round.
+    for head_bias in [false, true] {
+        let other =
+            |config: ModelConfig| ModelConfig { bias: !head_bias, head_bias: Some(head_bias), ..config };
+        let tasks = ModelConfig { d_output: None, tasks: tasks(), ..base(IoMode::MultiTask, CellKind::Lstm) };
+        for config in [
+            base(IoMode::ManyToOne, CellKind::Gru),
+            base(IoMode::ManyToMany, CellKind::Rnn),
+            tokens(base(IoMode::EncoderDecoder, CellKind::Lstm)),
+            alone(base(IoMode::OneToMany, CellKind::Gru)),
+            tasks,
+        ] {
+            all.push((format!("{:?}-head-bias-{head_bias}", config.mode), other(config)));
+        }
+    }
     all
 }
 
@@ -252,6 +288,11 @@ impl Task for Say<'_> {
         let (folder, model) = artifact::load::<B::InnerBackend>(self.model, &device).unwrap();
         let mut config = folder.config.model;
         rnn_zoo::model::resolve(&mut config, &folder.schema).unwrap();
+        assert!(
+            config.vocabulary.is_some() || config.d_input.is_some(),
+            "{}: it reads neither tokens nor features, and this test makes nothing else",
+            self.model.display()
+        );
         let n = model.num_params();
         if python().is_none() {
             return n; // Nobody would read what it says.
@@ -262,8 +303,25 @@ impl Task for Say<'_> {
             case.say(&model, &config, n_steps, lengths, 10 * k as u64 + 1, &device);
             fs::write(self.to.join(format!("{k}.safetensors")), case.bytes()).unwrap();
         }
+        if let Some(rows) = optional_rows(&config) {
+            let mut case = Case::default();
+            case.say_from(&model, &config, rows, BATCHES[2], &device);
+            if case.0.iter().any(|(name, ..)| name.starts_with("out.")) {
+                fs::write(self.to.join("started"), case.bytes()).unwrap();
+            }
+        }
         n
     }
+}
+
+/// Rows of the state that a model's graph may be given, and does not need. None: it needs a state.
+fn optional_rows(config: &ModelConfig) -> Option<usize> {
+    let streams = match config.mode {
+        IoMode::OneToOne | IoMode::OneToMany => true,
+        IoMode::ManyToMany => !config.bidirectional,
+        _ => false,
+    };
+    (!streams).then(|| config.n_layers * (1 + usize::from(config.bidirectional)))
 }
 
 /// Tensors by name.
@@ -350,13 +408,7 @@ impl Case {
         self.ints("in.lengths", &[batch], &ends);
         if let Model::MultiTask(model) = model {
             let (outputs, _) = model.forward(input, Some(lengths), None);
-            for (task, output) in config.tasks.iter().zip(outputs) {
-                let name = format!("out.y_{}", task.name);
-                match task.mode {
-                    IoMode::ManyToOne => self.tensor(&name, output.squeeze_dim::<2>(1)),
-                    _ => self.tensor(&name, output),
-                }
-            }
+            self.answers(config, outputs);
             return;
         }
         if let Model::EncoderDecoder(model) = model
@@ -375,22 +427,8 @@ impl Case {
             self.tensor("out.y", said);
             return;
         }
-        let streams = match config.mode {
-            IoMode::OneToOne | IoMode::OneToMany => true,
-            IoMode::ManyToMany => !config.bidirectional,
-            _ => false,
-        };
-        let start = streams.then(|| {
-            let shape = [config.n_layers, batch, config.d_hidden];
-            let mut part = |name: &str, seed| {
-                let part = noise(shape.iter().product(), seed);
-                self.floats(name, &shape, &part);
-                tensor::<B, 3>(&part, shape, device)
-            };
-            let hidden = part("in.h0", seed + 3);
-            let cell = (config.cell == CellKind::Lstm).then(|| part("in.c0", seed + 4));
-            RecurrentState { hidden, cell }
-        });
+        let streams = optional_rows(config).is_none();
+        let start = streams.then(|| self.state::<B>(config, config.n_layers, batch, seed + 3, device));
         let source = input.clone();
         let said = model.predict(input, Some(lengths), start, Some(5));
         if let Model::EncoderDecoder(model) = model
@@ -409,6 +447,77 @@ impl Case {
             self.tensor("out.h_n", said.state.hidden);
             if let Some(cell) = said.state.cell {
                 self.tensor("out.c_n", cell);
+            }
+        }
+    }
+
+    /// A state to start from.
+    fn state<B: Backend>(
+        &mut self,
+        config: &ModelConfig,
+        rows: usize,
+        batch: usize,
+        seed: u64,
+        device: &B::Device,
+    ) -> RecurrentState<B> {
+        let shape = [rows, batch, config.d_hidden];
+        let mut part = |name: &str, seed| {
+            let part = noise(shape.iter().product(), seed);
+            self.floats(name, &shape, &part);
+            tensor::<B, 3>(&part, shape, device)
+        };
+        let hidden = part("in.h0", seed);
+        let cell = (config.cell == CellKind::Lstm).then(|| part("in.c0", seed + 1));
+        RecurrentState { hidden, cell }
+    }
+
+    /// The output of each task.
+    fn answers<B: Backend>(&mut self, config: &ModelConfig, outputs: Vec<Tensor<B, 3>>) {
+        for (task, output) in config.tasks.iter().zip(outputs) {
+            let name = format!("out.y_{}", task.name);
+            match task.mode {
+                IoMode::ManyToOne => self.tensor(&name, output.squeeze_dim::<2>(1)),
+                _ => self.tensor(&name, output),
+            }
+        }
+    }
+
+    /// What a model says from a state that its graph does not need; an encoder, what it has read.
+    fn say_from<B: RecurrentBackend>(
+        &mut self,
+        model: &Model<B>,
+        config: &ModelConfig,
+        rows: usize,
+        (n_steps, lengths): (usize, &[usize]),
+        device: &B::Device,
+    ) {
+        let batch = lengths.len();
+        let input = self.input::<B>(config, n_steps, lengths, 91, device);
+        let ends: Vec<i64> = lengths.iter().map(|&n| n as i64).collect();
+        self.ints("in.lengths", &[batch], &ends);
+        let start = Some(self.state::<B>(config, rows, batch, 94, device));
+        match model {
+            Model::Sequence(model) => {
+                let said = model.forward(input, Some(lengths), start).output;
+                match config.mode {
+                    IoMode::ManyToOne => self.tensor("out.y", said.squeeze_dim::<2>(1)),
+                    _ => self.tensor("out.y", said),
+                }
+            }
+            Model::MultiTask(model) => {
+                let (outputs, _) = model.forward(input, Some(lengths), start);
+                self.answers(config, outputs);
+            }
+            Model::EncoderDecoder(model) => {
+                let encoder = model.encoder.as_ref().unwrap();
+                let read = encoder.forward(model.input.forward(input), Some(lengths), start);
+                if config.attention.is_some() {
+                    self.tensor("out.memory", read.output);
+                }
+                // What is given of two directions is a bridge's.
+                if !config.bidirectional {
+                    self.tensor("out.h_n", read.state.hidden);
+                }
             }
         }
     }
@@ -474,14 +583,21 @@ fn check(config: &ModelConfig, graphs: &[GraphProto], precision: Precision, n_pa
         part(hidden) + &if config.cell == CellKind::Lstm { part(cell) } else { String::new() }
     };
     let (start, end) = (state("h0", "c0"), state("h_n", "c_n"));
+    let optional = optional_rows(config).map(|rows| {
+        let part = |name: &str| format!(" {name}:Float[{rows},batch_or_1,{}]", config.d_hidden);
+        part("h0") + &if config.cell == CellKind::Lstm { part("c0") } else { String::new() }
+    });
+    let optional = optional.unwrap_or_default();
     let o = config.d_output.unwrap_or(0);
     let expected = match config.mode {
-        IoMode::ManyToOne => vec![(format!("{x}{spelled}{lengths}"), format!("y:Float[batch,{o}]"))],
+        IoMode::ManyToOne => {
+            vec![(format!("{x}{spelled}{lengths}{optional}"), format!("y:Float[batch,{o}]"))]
+        }
         IoMode::ManyToMany | IoMode::OneToOne if !config.bidirectional => {
             vec![(format!("{x}{spelled}{lengths}{start}"), format!("y:Float[batch,time,{o}]{end}"))]
         }
         IoMode::ManyToMany | IoMode::OneToOne => {
-            vec![(format!("{x}{spelled}{lengths}"), format!("y:Float[batch,time,{o}]"))]
+            vec![(format!("{x}{spelled}{lengths}{optional}"), format!("y:Float[batch,time,{o}]"))]
         }
         IoMode::OneToMany => {
             let fed = match config.feedback {
@@ -512,7 +628,7 @@ fn check(config: &ModelConfig, graphs: &[GraphProto], precision: Precision, n_pa
                 None => ("", String::new()),
             };
             vec![
-                (format!("{x}{spelled}{lengths}"), format!("{}{}", end.trim_start(), read("time"))),
+                (format!("{x}{spelled}{lengths}{optional}"), format!("{}{}", end.trim_start(), read("time"))),
                 (
                     format!("x:Int64[batch,{time}]{start}{}{}{lengths_again}", fed("a0"), read("source")),
                     format!("y:Float[batch,{time},{o}]{end}{}{looked}", fed("a_n")),
@@ -525,15 +641,17 @@ fn check(config: &ModelConfig, graphs: &[GraphProto], precision: Precision, n_pa
                 format!("y_{}:Float[batch,{time}{}]", task.name, task.d_output.unwrap())
             };
             let outputs: Vec<String> = config.tasks.iter().map(output).collect();
-            vec![(format!("{x}{spelled}{lengths}"), outputs.join(" "))]
+            vec![(format!("{x}{spelled}{lengths}{optional}"), outputs.join(" "))]
         }
     };
     let found: Vec<_> = graphs.iter().map(|graph| (ports(&graph.input), ports(&graph.output))).collect();
     assert_eq!(found, expected);
 
     let type_ = if precision == Precision::Half { DataType::Float16 } else { DataType::Float };
-    let own =
-        |name: &str| !["ones", "off_on"].iter().any(|own| name.ends_with(own)) && !name.contains("float_");
+    let own = |name: &str| {
+        let constant = ["ones", "off_on"].iter().any(|own| name.ends_with(own)) || name.contains("float_");
+        !constant && !["h0", "c0"].contains(&name)
+    };
     let weights = graphs
         .iter()
         .flat_map(|graph| &graph.initializer)
@@ -578,7 +696,10 @@ fn check_names(graph: &GraphProto, known: &mut HashSet<String>) {
         assert!(known.insert(name.into()), "`{name}` is there twice");
     };
     graph.input.iter().for_each(|port| add(known, port.name()));
-    graph.initializer.iter().for_each(|tensor| add(known, tensor.name()));
+    // That of an input's name is its default.
+    let is_input = |name: &str| graph.input.iter().any(|port| port.name() == name);
+    let constants = graph.initializer.iter().filter(|tensor| !is_input(tensor.name()));
+    constants.for_each(|tensor| add(known, tensor.name()));
     for node in &graph.node {
         for input in node.input.iter().filter(|input| !input.is_empty()) {
             assert!(known.contains(input), "{} reads `{input}`, which is not there yet", node.op_type());
@@ -622,22 +743,28 @@ fn onnx_models_say_the_same_in_onnxruntime() {
         let to = out.join(format!("{name}-half"));
         export(&device, &place.path().join(name), &to, Precision::Half);
     }
-    for name in SHIPPED {
-        let model: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
-        export(&device, &model, &out.join(name), Precision::Full);
+    for model in shipped() {
+        export(&device, &model, &out.join(model.file_name().unwrap()), Precision::Full);
     }
     let Some(python) = python() else {
         eprintln!("RNN_ZOO_PYTHON is not set: onnxruntime was not run");
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx/check.py");
-    let said = Command::new(python).arg(script).arg(&out).output().unwrap();
+    let said = Command::new(&python).arg(script).arg(&out).output().unwrap();
     let [stdout, stderr] =
         [said.stdout, said.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     eprintln!("{stdout}");
     assert!(said.status.success(), "{stdout}\n{stderr}");
     let ran = fs::read_dir(&out).unwrap().count();
     assert_eq!(stdout.lines().filter(|line| line.contains("\"fits\": true")).count(), ran);
+
+    let said = Command::new(&python).args(["-c", STARTED]).arg(&out).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let started = fs::read_dir(&out).unwrap().filter(|f| f.as_ref().unwrap().path().join("started").exists());
+    let n = started.count();
+    assert!(n > 100, "{n} were started from a state");
+    assert_eq!(String::from_utf8_lossy(&said.stdout).lines().count(), n);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn run<B: rnn_zoo::kernel::RecurrentBackend>(
     } else {
         let said = model.predict(read, lengths.as_deref(), state, None);
         out.insert("y".into(), values(said.output));
-        if model.config().mode == IoMode::EncoderDecoder {
+        if matches!(model, Model::EncoderDecoder(_)) {
             let lengths = said.lengths.unwrap().into_iter().map(|n| n as f32).collect();
             out.insert("lengths".into(), lengths);
         }
@@ -163,6 +163,7 @@ fn models(bytes: &[u8]) -> Vec<(String, Config)> {
 fn import(file: &Path, config: &Config, device: &DeviceInfo, out: &Path) -> ModelFolder {
     pytorch::import(file, config, None, &[], device, out)
         .unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+        .folder
 }
 
 fn sorted(arrays: Arrays) -> Vec<(Vec<usize>, Vec<u8>)> {
@@ -176,7 +177,7 @@ fn models_of_pytorch_answer_as_there_and_go_back_bit_for_bit() {
     let bytes = fixture("pytorch.safetensors");
     let scratch = tempfile::tempdir().unwrap();
     let models = models(&bytes);
-    assert!(models.len() >= 11);
+    assert!(models.len() >= 14);
     for device in each_backend() {
         for (name, config) in &models {
             let path = |kind: &str| scratch.path().join(format!("{name}-{kind}-{}", device.backend));
@@ -337,6 +338,38 @@ fn drawn() -> Vec<(Config, Schema)> {
         let input = InputSchema::Words { vocabulary: numbers(9), characters: numbers(7), lowercase: false };
         all.push((config(model), Schema { input, target: TargetSchema::Tokens { labels: numbers(4) } }));
     }
+    // A decoder alone: of features, as they are and projected, and of a token.
+    let alone = |cell| ModelConfig {
+        feedback: Some(Feedback::Token),
+        d_feedback: Some(2),
+        max_steps: Some(5),
+        ..of(IoMode::OneToMany, cell)
+    };
+    let target = || TargetSchema::Tokens { labels: numbers(4) };
+    let projected = ModelConfig { d_projection: Some(6), n_layers: 2, ..alone(CellKind::Lstm) };
+    let bare = ModelConfig { bias: false, ..alone(CellKind::Rnn) };
+    for model in [alone(CellKind::Gru), projected, bare] {
+        all.push((config(model), Schema { target: target(), ..Schema::features(3, 4) }));
+    }
+    all.push((config(tokens(alone(CellKind::Gru))), Schema::tokens(numbers(9), numbers(4))));
+    // A head has a bias where the layers have none, or the other way round.
+    for head_bias in [false, true] {
+        let other =
+            |model: ModelConfig| ModelConfig { bias: !head_bias, head_bias: Some(head_bias), ..model };
+        let tied = ModelConfig {
+            tie_weights: true,
+            d_embedding: Some(5),
+            d_output: Some(9),
+            ..tokens(of(IoMode::ManyToMany, CellKind::Lstm))
+        };
+        all.push((config(other(tied)), Schema::tokens(numbers(9), numbers(9))));
+        for model in [writes(CellKind::Lstm), tokens(alone(CellKind::Lstm))] {
+            all.push((config(other(model)), Schema::tokens(numbers(9), numbers(4))));
+        }
+        for model in [both(IoMode::ManyToOne, CellKind::Gru), of(IoMode::ManyToMany, CellKind::Rnn)] {
+            all.push((config(other(model)), Schema::features(3, 4)));
+        }
+    }
     all
 }
 
@@ -361,7 +394,7 @@ fn input_for(config: &ModelConfig, lengths: &[i64]) -> Arrays {
     if config.mode != IoMode::OneToMany {
         input.insert("lengths".into(), i64_array(&[batch], lengths.iter().copied()));
     }
-    if config.mode != IoMode::EncoderDecoder {
+    if config.mode != IoMode::EncoderDecoder && config.feedback != Some(Feedback::Token) {
         let states = [config.n_layers * (1 + usize::from(config.bidirectional)), batch, config.d_hidden];
         input.insert("h0".into(), f32_array(&states, 6));
         if config.cell == CellKind::Lstm {
@@ -407,7 +440,7 @@ fn exported(scratch: &Path, device: &DeviceInfo) -> Vec<(PathBuf, PathBuf, Array
     for folder in shipped.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
         let (folder, contents) = artifact::open(&folder).unwrap();
         let config = &contents.config.model;
-        if config.layer_norm || config.zoneout > 0.0 || config.feedback == Some(Feedback::Token) {
+        if config.layer_norm || config.zoneout > 0.0 {
             let error = pytorch::export(&*predict::load(&folder, device).unwrap(), &scratch.join("no"));
             assert!(error.unwrap_err().to_string().contains("no counterpart"));
             continue;
@@ -538,6 +571,25 @@ fn the_command_imports_and_the_model_is_like_any_other() {
             y("out").iter().zip(y(&format!("{out}-y"))).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(largest < if dtype == Dtype::F64 { 1e-6 } else { 0.05 }, "{dtype:?}: {largest}");
     }
+    // Digits that 32 bits do not hold are told of.
+    let wide = state_dict().into_iter().map(|(name, shape)| {
+        let value = if name == "net.fc.bias" { 0.1f64 } else { 0.5 };
+        let n: usize = shape.iter().product();
+        (name, Dtype::F64, shape, vec![value; n].into_iter().flat_map(f64::to_le_bytes).collect::<Vec<u8>>())
+    });
+    w.write("wide", safetensors(&wide.collect::<Vec<_>>()));
+    let said = w.run("import wide --config stack.toml --out of-wide");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.err.contains("note: rounded from 64 to 32 bits: net.fc.bias\n"), "{said:?}");
+    let said = w.run("import x.safetensors --config stack.toml --out of-x");
+    assert!(said.code == Some(0) && !said.err.contains("rounded"), "{said:?}");
+    // A head without a bias over layers with some.
+    let mut bare = state_dict();
+    bare.pop();
+    w.write("bare", written(&bare));
+    w.run("import bare --config stack.toml --out of-bare --set model.head_bias=false").ok();
+    assert!(w.read("of-bare/config.toml").contains("head_bias = false"));
+    assert!(!w.run("info of-bare").ok().contains("head.bias"));
     // What names do not tell.
     let renamed: Vec<_> = state_dict()
         .into_iter()
@@ -574,6 +626,12 @@ fn what_cannot_be_imported_is_one_error_and_nothing_is_written() {
             t.push(("net.norm.weight", vec![2]));
         }),
     );
+    w.write(
+        "bare",
+        changed(|t| {
+            t.pop();
+        }),
+    );
     w.write("two", changed(|t| t.extend([("net.fc2.weight", vec![4, 2]), ("net.fc2.bias", vec![4])])));
     w.write("nan", safetensors(&[f32s("a", &[2], &[1.0, f32::NAN])]));
     w.write("int", safetensors(&[("steps", Dtype::I32, vec![1], vec![0; 4])]));
@@ -595,6 +653,8 @@ fn what_cannot_be_imported_is_one_error_and_nothing_is_written() {
                 "left over: net.norm.weight [2]",
             ],
         ),
+        (format!("import bare {stack}"), vec!["missing: head.bias (as net.fc.bias [4])"]),
+        (format!("import good {stack} --set model.head_bias=false"), vec!["left over: net.fc.bias [4]"]),
         (format!("import two {stack}"), vec!["not certain: head may be net.fc or net.fc2"]),
         (
             format!("import two {stack} --map net.fc=head"),

@@ -81,7 +81,8 @@ fn a_model_draws_what_it_sees() {
     let [chamfer, dtw, overlap] = ["chamfer", "dtw", "overlap"].map(value);
     assert!(chamfer < 3.0 && dtw < 4.0 && overlap > 0.4, "{chamfer} {dtw} {overlap}");
     let [model, baseline] = w.run("eval s --baseline --format json").json().try_into().unwrap();
-    assert_eq!((&model["metric"], &baseline["metric"]), (&"nats".into(), &"chamfer".into()));
+    assert_eq!((&model["metric"], &baseline["metric"]), (&"chamfer".into(), &"chamfer".into()));
+    assert!((model["value"].as_f64().unwrap() - chamfer).abs() < 1e-6, "{model}");
     assert_eq!(baseline["baseline"], "the nearest training drawing");
     // Hands that drew as these do, or two pixels beside them, were trained on.
     assert!(baseline["value"].as_f64().unwrap() <= 2.0, "{baseline}");
@@ -105,6 +106,10 @@ fn a_model_draws_what_it_sees() {
     let told = w.run("predict s test.jsonl");
     let expected: Vec<String> = first.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
     assert_eq!(told.ok().lines().next(), Some(expected.join(" ").as_str()));
+    // A line a stroke, and a blank one after each of several drawings.
+    let n_strokes: usize = all.iter().map(|answer| points(answer).len()).sum();
+    assert_eq!(told.out.lines().count(), n_strokes + 12);
+    assert_eq!(told.out.lines().filter(|line| line.is_empty()).count(), 12);
 
     // The same picture as PNG, by itself and in a folder.
     let grey: Vec<u8> = (0..FRAME * FRAME).map(|k| if is_ink(stroke(9, 0), k) { 0 } else { 255 }).collect();
@@ -120,6 +125,14 @@ fn a_model_draws_what_it_sees() {
     w.write("long.png", png_file(png::ColorType::Grayscale, [1, 20_000], &[255; 20_000]));
     let [in_folder] = w.run("predict s pictures --format json").json().try_into().unwrap();
     assert_eq!((&in_folder["file"], &in_folder["strokes"]), (&"first.png".into(), &all[0]["strokes"]));
+    assert_eq!(w.run("predict s pictures/first.png").ok(), format!("{}\n", expected.join(" ")));
+    assert_eq!(w.run("predict s pictures").ok(), format!("first.png\t{}\n\n", expected.join(" ")));
+    let several = w.run("predict s pictures --n-best 3");
+    let lines: Vec<&str> = several.ok().lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines.len() > 1 && lines.iter().all(|line| line.starts_with("first.png\t")), "{several:?}");
+    // Drawn token by token, by a seed.
+    let drawn = |seed: usize| w.run(&format!("predict s pictures --seed {seed} --format json")).json();
+    assert_eq!(drawn(1), drawn(1));
 
     let [several] = w.run("predict s pictures/first.png --n-best 3 --format json").json().try_into().unwrap();
     assert_eq!(several["hypotheses"].as_array().unwrap().len(), 3);

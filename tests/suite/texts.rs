@@ -5,6 +5,7 @@ use crate::cli::Workshop;
 use crate::support::noise;
 use rnn_zoo::train::{bleu, rouge};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -90,15 +91,38 @@ fn a_model_translates() {
     let said = w.run("predict t one --steps 2");
     assert!(said.ok().lines().count() == 1 && said.err.contains("cut off before their end"), "{}", said.err);
     w.write("asks/1", "Ein Kind schläft.\n");
-    assert_eq!(w.run("predict t asks --n-best 2").ok().lines().count(), 2);
+    let said = w.run("predict t asks --n-best 2");
+    assert_eq!(said.ok().lines().count(), 2);
+    assert!(said.out.lines().all(|line| line.starts_with("1\t")), "{said:?}");
     // Scores are of the file's own texts, of which training has not seen every letter.
     w.write("other.de", "Ein Kind schläft.\n");
     w.write("other.en", "a child sleeps, böö\n");
     let said = w.run("eval t --data other.de --metric rouge-l --format json").json();
     assert!((said[0]["value"].as_f64().unwrap() - 600.0 / 7.0).abs() < 1e-9, "{said:?}");
+    // What takes no network is scored as the model is.
+    let [model, copied] = w.run("eval t --baseline --format json").json().try_into().unwrap();
+    assert_eq!((&model["metric"], &copied["metric"]), (&"bleu".into(), &"bleu".into()));
+    assert_eq!((&model["n"], &copied["n"]), (&27.into(), &27.into()));
+    assert_eq!(copied["baseline"], "a copy of the source");
+    assert!(copied["value"].as_f64().unwrap() < 20.0, "{copied}");
+    assert!(w.run("eval t --baseline").ok().contains("baseline: a copy of the source"));
+    assert!(w.run("list --models t").ok().contains(" test bleu "));
+    // Drawn: at 0 the most probable tokens, and by a seed always the same.
+    let greedy = w.run("predict t one --beam 1").ok().to_string();
+    assert_eq!(w.run("predict t one --temperature 0").ok(), greedy);
+    let drawn = |seed: usize| w.run(&format!("predict t one --temperature 9 --seed {seed}")).ok().to_string();
+    let all: BTreeSet<String> = (0..5).map(drawn).collect();
+    assert!(all.len() > 1 && all.contains(&drawn(3)), "{all:?}");
+    assert_eq!(w.run("predict t one --top-k 1 --top-p 0.5 --attention drawn.svg").ok(), greedy);
+    assert!(w.path("drawn.svg").exists());
+    // A line without a word is told.
+    w.write("blank", "Ein Hund läuft.\n \n");
+    let said = w.run_with("predict t -", w.read("blank"));
+    assert_eq!((said.code, said.out.as_str()), (Some(1), "a dog runs.\n"));
+    assert!(said.err.contains("stdin:2: the input has no step"), "{}", said.err);
     // Nothing is overwritten, and a beam holds what it gives.
     for (command, says) in [
-        ("eval t --baseline", "no baseline"),
+        ("predict t blank", "blank:2: the input has no step"),
         ("predict t - --attention two.svg", "one input"),
         ("predict t one --attention map.svg", "exists already"),
         ("predict t one --beam 2 --n-best 3", "3 hypotheses cannot be given by a beam of width 2"),
@@ -167,6 +191,12 @@ fn a_model_says_attributes() {
         said[0]["value"].as_f64().unwrap()
     };
     assert!(value("bleu") > 99.0 && value("rouge-l") > 99.0, "{} {}", value("bleu"), value("rouge-l"));
+    // Training says the same of each food and area, of places with other names.
+    let [model, nearest] = w.run("eval p --baseline --format json").json().try_into().unwrap();
+    assert_eq!((&model["metric"], &nearest["metric"]), (&"bleu".into(), &"bleu".into()));
+    assert_eq!(nearest["n"], 6);
+    assert_eq!(nearest["baseline"], "the training text whose attributes share the most values");
+    assert!(nearest["value"].as_f64().unwrap() > 99.0, "{nearest}");
     // In any order, with a name that nobody has seen.
     let asked = "area[hills],name[Xx],food[French]";
     assert_eq!(w.run(&format!("predict p {asked}")).ok(), "Xx, in the hills, serves French food.\n");
@@ -185,9 +215,7 @@ fn a_model_says_attributes() {
         ("predict p food[Greek]", "`Greek` is not among the values of `food`"),
         ("predict p a[b]", "attribute `a` is not among those of the training data: name, food, area"),
         ("predict p food", "write attributes as in"),
-        ("eval p --baseline", "no baseline"),
-        ("export p --format pytorch", "`model.feedback`: PyTorch has no counterpart"),
-        ("predict p a[b] --attention a.svg", "attribute `a`"),
+        ("predict p food[Thai] --attention a.svg", "only an encoder-decoder model of texts"),
         ("generate p --prompt a", "cannot go on from its own text"),
     ] {
         let said = w.run(command);

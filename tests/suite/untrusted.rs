@@ -4,8 +4,8 @@ use crate::support::*;
 use burn::module::Module;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, load_record, named_tensors};
 use rnn_zoo::backend::{BackendKind, Task, TrainBackend};
-use rnn_zoo::config::{CellKind, Config, IoMode, ModelConfig};
-use rnn_zoo::data::Schema;
+use rnn_zoo::config::{CellKind, Config, DataConfig, IoMode, ModelConfig};
+use rnn_zoo::data::{InputSchema, Schema, audio};
 use rnn_zoo::model::Model;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,13 @@ fn a_damaged_record_is_read_or_refused() {
     on_ndarray(Records);
 }
 
-/// Loads a model folder, and says how many KiB this process took at most.
+/// Says how many KiB this process took at most.
+fn tell_peak() {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    println!("\n{}", status.lines().find(|line| line.starts_with("VmHWM:")).unwrap());
+}
+
+/// Loads a model folder.
 struct Load(PathBuf);
 
 impl Task for Load {
@@ -121,20 +127,21 @@ impl Task for Load {
 
     fn run<B: TrainBackend>(self, device: B::Device) {
         artifact::load::<B>(&self.0, &device).unwrap();
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        println!("\n{}", status.lines().find(|line| line.starts_with("VmHWM:")).unwrap());
+        tell_peak();
     }
 }
 
-/// Which folder a process of its own is to load.
-const FOLDER: &str = "RNN_ZOO_TEST_FOLDER";
+/// What a process of its own is to read.
+const PATH: &str = "RNN_ZOO_TEST_PATH";
 
-/// Bytes that loading `folder` takes at most, in a process of its own.
-fn peak(folder: &Path) -> u64 {
-    let name = "untrusted::a_record_takes_no_more_memory_than_four_times_its_size";
+const OF_RECORDS: &str = "untrusted::a_record_takes_no_more_memory_than_four_times_its_size";
+const OF_CLIPS: &str = "untrusted::a_clip_takes_no_more_memory_than_four_times_its_size";
+
+/// Bytes that the test `name` takes at most to read `path`, in a process of its own.
+fn peak(name: &str, path: &Path) -> u64 {
     let test = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
-        .env(FOLDER, folder)
+        .env(PATH, path)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&test.stdout);
@@ -152,7 +159,7 @@ impl Task for Memory {
         let (contents, config) = tiny();
         let small = place.path().join("small");
         artifact::save(&small, &contents, &Model::<B>::new(&config, 1, &device).unwrap()).unwrap();
-        let without = peak(&small);
+        let without = peak(OF_RECORDS, &small);
         let large = ModelConfig { cell: CellKind::Lstm, d_hidden: 700, ..config };
         let model = Model::<B>::new(&large, 1, &device).unwrap();
         let saved = |name: &str, config: &ModelConfig, format, precision| {
@@ -167,7 +174,7 @@ impl Task for Memory {
             for format in RecordFormat::ALL {
                 let folder = saved(&format!("{format:?}-{precision:?}"), &large, format, precision);
                 let file = fs::metadata(folder.join(format.file_name())).unwrap().len();
-                let taken = peak(&folder).saturating_sub(without);
+                let taken = peak(OF_RECORDS, &folder).saturating_sub(without);
                 // Without the 64 MiB that a program may take for itself.
                 assert!(taken < 4 * file, "{format:?} {precision:?}: {taken} bytes for {file}");
             }
@@ -182,10 +189,48 @@ impl Task for Memory {
 
 #[test]
 fn a_record_takes_no_more_memory_than_four_times_its_size() {
-    match std::env::var_os(FOLDER) {
+    match std::env::var_os(PATH) {
         Some(folder) => on_ndarray(Load(folder.into())),
         None if Path::new("/proc/self/status").exists() => on_ndarray(Memory),
         // Where the system does not say what a process takes.
         None => {}
+    }
+}
+
+/// A wav file of `n` samples of 8 bits.
+fn clip(n: u32) -> Vec<u8> {
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + n).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    bytes.extend(16u32.to_le_bytes());
+    // Whole numbers, one channel.
+    bytes.extend([1u16, 1].map(u16::to_le_bytes).concat());
+    // Samples and bytes a second.
+    bytes.extend([8000u32, 8000].map(u32::to_le_bytes).concat());
+    // Bytes and bits of a sample.
+    bytes.extend([1u16, 8].map(u16::to_le_bytes).concat());
+    bytes.extend(b"data");
+    bytes.extend(n.to_le_bytes());
+    bytes.extend((0..n).map(|k| (100 + k % 50) as u8));
+    bytes
+}
+
+#[test]
+fn a_clip_takes_no_more_memory_than_four_times_its_size() {
+    if let Some(path) = std::env::var_os(PATH) {
+        let config: DataConfig = toml::from_str("format = \"wav\"\nsample_rate = 8000").unwrap();
+        let input = InputSchema::Features { channels: 40, scales: Vec::new(), names: Vec::new() };
+        audio::read_clip(Path::new(&path), &config, &input).unwrap();
+        tell_peak();
+    } else if Path::new("/proc/self/status").exists() {
+        let place = tempfile::tempdir().unwrap();
+        let peak_of = |n: u32| {
+            let path = place.path().join(format!("{n}.wav"));
+            fs::write(&path, clip(n)).unwrap();
+            peak(OF_CLIPS, &path)
+        };
+        let n = 16 << 20;
+        let taken = peak_of(n).saturating_sub(peak_of(8000));
+        assert!(taken < 4 * u64::from(n), "{taken} bytes for {n}");
     }
 }
