@@ -49,6 +49,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let (path, split) = split_of(args.data.as_deref(), &config.data);
     let samples = data::load_split(&config.data, config.model.mode, &folder.schema, path, seed)?;
     let baseline = args.baseline.then(|| baseline_of(folder, &samples, split)).transpose()?;
+    if let (Some(metric), Some(baseline), Format::Json) = (&args.metric, &baseline, args.format) {
+        of_baseline(baseline, metric)?;
+    }
     let mut scores = model.score(&samples, split)?;
     if let Some(metric) = &args.metric {
         let names: Vec<String> = scores.iter().map(|s| s.metric.clone()).collect();
@@ -77,7 +80,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
         Format::Json => {
             // Of one that was asked for there is no other.
             let main = if args.metric.is_some() { &scores[0] } else { Score::main(config, &scores)[0] };
-            let beside = baseline.as_ref().map(|baseline| same_metric(baseline, main)).transpose()?;
+            let beside = baseline.as_ref().map(|baseline| of_baseline(baseline, &main.metric)).transpose()?;
             print_json(main)?;
             beside.as_ref().map_or(Ok(()), print_json)?;
         }
@@ -170,10 +173,10 @@ fn split_of<'a>(data: Option<&'a Path>, config: &DataConfig) -> (Option<&'a Path
 }
 
 /// The score of a baseline that a model's is held against, with what the baseline does.
-fn same_metric(baseline: &Baseline, main: &Score) -> Result<serde_json::Value> {
-    let Some(score) = baseline.scores.iter().find(|s| s.metric == main.metric) else {
+fn of_baseline(baseline: &Baseline, metric: &str) -> Result<serde_json::Value> {
+    let Some(score) = baseline.scores.iter().find(|s| s.metric == metric) else {
         let known: Vec<&str> = baseline.scores.iter().map(|s| s.metric.as_str()).collect();
-        let (metric, known) = (&main.metric, known.join(", "));
+        let known = known.join(", ");
         return Err(Error::Input(format!("the baseline has no score `{metric}`: it has {known}")));
     };
     let mut score = serde_json::to_value(score).expect("a score is plain");

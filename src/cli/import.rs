@@ -1,8 +1,8 @@
 use super::{DeviceArgs, print};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Result, one_line};
 use crate::train::tell;
-use crate::{artifact, pytorch};
+use crate::{artifact, data, pytorch};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -42,7 +42,10 @@ pub fn run(args: ImportArgs) -> Result<()> {
     let device = args.device.select()?;
     let imported = pytorch::import(&args.file, &config, schema, &args.map, &device, &args.out)?;
     if !imported.rounded.is_empty() {
-        tell(format!("note: rounded from 64 to 32 bits: {}", imported.rounded.join(", ")));
+        tell(format!(
+            "note: rounded from 64 to 32 bits: {}",
+            data::list(imported.rounded.iter().map(|name| one_line(name)))
+        ));
     }
     print(&format!("model: {} ({} parameters)", args.out.display(), imported.folder.manifest.parameters))
 }

@@ -1,7 +1,7 @@
 use super::{Format, print, print_json, table};
 use crate::artifact;
 use crate::error::{Error, Result};
-use crate::train::Score;
+use crate::train::{Score, tell};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -31,8 +31,16 @@ pub fn run(args: ListArgs) -> Result<()> {
         ));
     }
     let mut rows = vec![["model", "score", "parameters", "what"].map(String::from).to_vec()];
+    // One that cannot be read does not hide the others.
+    let mut refused = Vec::new();
     for folder in folders {
-        let (_, model) = artifact::open(&folder)?;
+        let model = match artifact::open(&folder) {
+            Ok((_, model)) => model,
+            Err(error) => {
+                refused.push(error);
+                continue;
+            }
+        };
         let main = Score::main(&model.config, &model.scores);
         if args.format == Format::Json {
             main.first().map_or(Ok(()), print_json)?;
@@ -47,5 +55,10 @@ pub fn run(args: ListArgs) -> Result<()> {
             model.config.description,
         ]);
     }
-    if args.format == Format::Json { Ok(()) } else { print(&table(&rows)) }
+    if args.format == Format::Text && rows.len() > 1 {
+        print(&table(&rows))?;
+    }
+    let last = refused.pop();
+    refused.iter().for_each(|error| tell(format!("warning: {}", error.shown())));
+    last.map_or(Ok(()), Err)
 }

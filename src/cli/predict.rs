@@ -7,7 +7,7 @@ use crate::data::{
     self, InputSchema, SampleInput, Stroke, TargetSchema, Vocabulary, attributes, audio, pairs, series,
     strokes::FRAME, ts, words::WordReader,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::file::write_whole;
 use crate::model::{Sampling, Search};
 use crate::plot::{Panel, drawings_svg};
@@ -67,14 +67,14 @@ pub struct PredictArgs {
     #[arg(long, conflicts_with_all = SEARCHES, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Draw from so many of the most probable tokens
-    #[arg(long, conflicts_with_all = SEARCHES)]
+    #[arg(long, conflicts_with_all = SEARCHES, allow_negative_numbers = true)]
     top_k: Option<usize>,
     /// Draw from the fewest most probable tokens that make up this probability
     #[arg(long, conflicts_with_all = SEARCHES, allow_negative_numbers = true)]
     top_p: Option<f64>,
     /// Seeds the draws: the same seed gives the same text, on every backend [default: 0, where another option of drawing is
     /// given]
-    #[arg(long, conflicts_with_all = SEARCHES)]
+    #[arg(long, conflicts_with_all = SEARCHES, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Draw which of the input's tokens were looked at for each token of the text: an SVG file, not there yet
     #[arg(long, value_name = "FILE.svg", conflicts_with = "input")]
@@ -392,13 +392,14 @@ fn show_of(name: &str, answer: &Answer, words: &[String], model: &ModelFolder, f
     }
 }
 
-/// A text with a name before each of its lines; blank ones part answers, and stay blank.
+/// A text with a name before each of its lines; blank ones part answers, and stay blank but for the first.
 fn named(name: &str, text: &str) -> String {
-    if text.is_empty() {
-        return format!("{name}\t");
-    }
-    let line = |line: &str| if line.is_empty() { String::new() } else { format!("{name}\t{line}") };
-    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+    let name = one_line(name);
+    let line = |(k, line): (usize, &str)| match line {
+        "" if k > 0 => String::new(),
+        line => format!("{name}\t{line}"),
+    };
+    text.split('\n').enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// One sequence as it would stand in a file of the model's kind; of a clip of sound or a picture the path of its file.
@@ -498,10 +499,15 @@ fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
 fn plain(answer: &Answer, words: &[String]) -> String {
     match answer {
         Answer::Labels(steps) if !words.is_empty() => {
-            words.iter().zip(steps).map(|(word, (label, _))| format!("{word}\t{label}\n")).collect()
+            let line = |(word, (label, _)): (&String, &(String, f64))| {
+                format!("{}\t{}\n", one_line(word), one_line(label))
+            };
+            words.iter().zip(steps).map(line).collect()
         }
         Answer::Class(classes) => {
-            classes.first().map_or(String::new(), |(label, probability)| format!("{label}\t{probability:.4}"))
+            let line =
+                |(label, probability): &(String, f64)| format!("{}\t{probability:.4}", one_line(label));
+            classes.first().map_or_else(String::new, line)
         }
         Answer::Labels(_) => answer.label().unwrap_or_default(),
         Answer::Texts(texts) if texts.len() == 1 => texts[0].text.clone(),
@@ -532,7 +538,7 @@ fn plain(answer: &Answer, words: &[String]) -> String {
 /// As text, where other answers follow: after a drawing, which has a line a stroke, a blank one.
 fn one_of_several(answer: &Answer, words: &[String]) -> String {
     let mut text = plain(answer, words);
-    if matches!(answer, Answer::Drawings(_)) && !text.is_empty() {
+    if matches!(answer, Answer::Drawings(_)) {
         text.push('\n');
     }
     text

@@ -315,7 +315,7 @@ fn hash(text: &str) -> u64 {
 
 /// Tells of one run, on stderr.
 fn tell(format: Format, [number, n_runs]: [u64; 2], folder: &Path, state: &str, error: Option<&Error>) {
-    let error = error.map(|error| error.to_string().replace('\n', " "));
+    let error = error.map(Error::shown);
     match format {
         Format::Json => train::tell(serde_json::json!({
             "event": "sweep", "number": number, "runs": n_runs, "run": folder, "state": state, "error": error,

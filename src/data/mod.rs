@@ -277,7 +277,7 @@ fn number(text: &str) -> Result<f32, String> {
 }
 
 /// `a, b, c`; the first 20 where there are more.
-fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub(crate) fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let names: Vec<_> = names.into_iter().collect();
     let shown: Vec<_> = names.iter().take(20).map(AsRef::as_ref).collect();
     let more = if names.len() > shown.len() { ", ..." } else { "" };

@@ -38,8 +38,8 @@ const MOST_POINTS: usize = 10_000;
 /// Bytes of a PNG file at most.
 const MAX_PICTURE: u64 = 64 << 20;
 
-/// Pixels of the picture in a PNG file at most: a small file can say many.
-const MOST_PIXELS: u64 = 8 << 20;
+/// Bytes of its pixels at most: a small file can say many.
+const MOST_BYTES: usize = 48 << 20;
 
 /// Pixels of a side of it at most.
 const MOST_SIDE: u32 = 10_000;
@@ -118,8 +118,8 @@ impl Grid {
     /// The picture in a PNG file, as a model with this grid reads it: whatever its size, dark on light or light on dark.
     ///
     /// # Errors
-    /// A file that cannot be read, is no PNG or larger than 64 MiB; a picture of more than 8 Mi pixels or with a side longer
-    /// than 10,000.
+    /// A file that cannot be read, is no PNG or larger than 64 MiB; a picture whose pixels take more than 48 MiB or with a side
+    /// longer than 10,000.
     pub fn read(self, path: &Path) -> Result<SampleInput> {
         let bytes = read_bytes(path, MAX_PICTURE)?;
         let fault = |e: DecodingError| {
@@ -135,10 +135,11 @@ impl Grid {
         if width.max(height) > MOST_SIDE {
             return too_large(format!("make no side longer than {MOST_SIDE} pixels"));
         }
-        if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            return too_large(format!("make it smaller, {MOST_PIXELS} pixels in all are read"));
-        }
-        let mut data = vec![0; reader.output_buffer_size().expect("so few pixels can be counted")];
+        let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
+        let Some(size) = size else {
+            return too_large("make it smaller, or grey: pixels of 48 MiB in all are read".into());
+        };
+        let mut data = vec![0; size];
         let info = reader.next_frame(&mut data).map_err(fault)?;
         let (width, height) = (info.width as usize, info.height as usize);
         // How bright a pixel is, and how opaque.
@@ -702,8 +703,8 @@ mod tests {
         }
         let long = png_file(ColorType::Grayscale, [1, 1_000_000], &vec![255; 1_000_000]);
         assert_says(grid.read(long.path()), &["1 by 1000000 pixels", "no side longer than 10000"]);
-        let large = png_file(ColorType::Grayscale, [4096, 2049], &vec![255; 4096 * 2049]);
-        assert_says(grid.read(large.path()), &["4096 by 2049 pixels", "8388608 pixels in all"]);
+        let large = png_file(ColorType::Grayscale, [8000, 6400], &vec![255; 8000 * 6400]);
+        assert_says(grid.read(large.path()), &["8000 by 6400 pixels", "pixels of 48 MiB"]);
         assert_says(grid.read(file("no picture").path()), &["no picture that can be read"]);
         let whole = png_file(ColorType::Grayscale, [2, 2], &[255, 0, 255, 255]);
         let bytes = std::fs::read(whole.path()).unwrap();

@@ -68,7 +68,10 @@ pub fn source(config: &Config) -> String {
             tasks.map(|task| task.pooling.unwrap_or_default()).collect()
         }
     };
-    let mut helpers = vec![RUN.to_string()];
+    let mut helpers = Vec::new();
+    if !alone(model) {
+        helpers.push(RUN.to_string());
+    }
     if model.bidirectional && model.merge != Merge::Concat {
         helpers.push(writer.merge());
     }
@@ -133,6 +136,10 @@ impl Writer<'_> {
             IoMode::EncoderDecoder => format!("y, lengths{cell_state}"),
             _ => format!("y{cell_state}"),
         };
+        let packing = match alone(c) {
+            true => "",
+            false => "from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence\n",
+        };
         format!(
             r#""""{name}{colon}{what}
 
@@ -151,8 +158,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-"#,
+{packing}"#,
             env!("CARGO_PKG_VERSION"),
         )
     }

@@ -1166,6 +1166,12 @@ fn list_shows_the_models_of_a_folder() {
     );
     let scores = w.run("list --models zoo --format json").json();
     assert_eq!((scores.len(), &scores[1]["model"], &scores[1]["split"]), (2, &"tiny".into(), &"test".into()));
+    // One that is damaged does not hide the other.
+    w.write("zoo/text/schema.json", "{}");
+    let said = w.run("list --models zoo");
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.lines().nth(1).unwrap().starts_with("tiny"), "{}", said.out);
+    assert!(said.err.starts_with("error: zoo/text/schema.json") && said.err.lines().count() == 1, "{}", said.err);
 }
 
 #[test]
@@ -1173,6 +1179,9 @@ fn list_tells_of_each_model_what_it_is_judged_by() {
     let w = Workshop::of_files();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
     let said = w.run(&format!("list --models {folder}"));
+    if !Path::new(folder).join("pos").is_dir() {
+        return; // The published package has one model alone.
+    }
     let row = |name: &str| said.ok().lines().find(|line| line.starts_with(name)).unwrap().to_string();
     assert!(row("attributes-to-text").contains("  test bleu "), "{}", said.out);
     let tasks = row("intent-slots");

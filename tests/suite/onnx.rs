@@ -50,9 +50,9 @@ for case in sorted(Path(sys.argv[1]).glob("*/started")):
 fn shipped() -> Vec<PathBuf> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let entries = fs::read_dir(models).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.join("manifest.json").is_file()).collect();
     folders.sort();
-    assert!(folders.len() >= 8, "{folders:?}");
+    assert!(!folders.is_empty());
     folders
 }
 

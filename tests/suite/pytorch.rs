@@ -140,7 +140,7 @@ fn run<B: rnn_zoo::kernel::RecurrentBackend>(
 }
 
 #[track_caller]
-fn assert_outputs(what: &str, got: &BTreeMap<String, Vec<f32>>, expected: &Arrays) {
+fn assert_outputs(times: f32, what: &str, got: &BTreeMap<String, Vec<f32>>, expected: &Arrays) {
     assert!(expected.len() >= 2, "{what}: {expected:?}");
     for (name, array) in expected {
         let expected = match array.0 {
@@ -148,7 +148,7 @@ fn assert_outputs(what: &str, got: &BTreeMap<String, Vec<f32>>, expected: &Array
             _ => f32s_of(array),
         };
         let got = got.get(name).unwrap_or_else(|| panic!("{what}: no {name}"));
-        assert_close(&format!("{what}/{name}"), got, &expected);
+        assert_within(times, &format!("{what}/{name}"), got, &expected);
     }
 }
 
@@ -187,7 +187,7 @@ fn models_of_pytorch_answer_as_there_and_go_back_bit_for_bit() {
             assert_eq!(folder.manifest.name, "imported");
             let input = arrays(&bytes, &format!("{name}/in/"));
             let got = device.run(Run { folder: &path("model"), input: &input });
-            assert_outputs(name, &got, &arrays(&bytes, &format!("{name}/out/")));
+            assert_outputs(1.0, name, &got, &arrays(&bytes, &format!("{name}/out/")));
             pytorch::export(&*predict::load(path("model"), &device).unwrap(), &path("pytorch")).unwrap();
             let back = fs::read(path("pytorch").join("model.safetensors")).unwrap();
             assert!(sorted(arrays(&back, "")) == sorted(state), "{name}: other weights went back");
@@ -239,7 +239,7 @@ impl Task for Stacks {
             }
             let expected =
                 ["y", "h_n", "c_n"].iter().filter_map(|k| Some((k.to_string(), tensors.get(*k)?.clone())));
-            assert_outputs(name, &run(&model, &input, &device), &expected.collect());
+            assert_outputs(1.0, name, &run(&model, &input, &device), &expected.collect());
             n += 1;
         }
         assert!(n > 100, "{n} cases");
@@ -475,7 +475,9 @@ fn exported_models_answer_in_pytorch_and_come_back_bit_for_bit() {
         let mut state = out.join("model.safetensors");
         if python.is_some() {
             let said = fs::read(out.join("out.safetensors")).unwrap();
-            assert_outputs(&what, &device.run(Run { folder, input }), &arrays(&said, ""));
+            // Over a hundred steps, each of which reads the last, rounding adds up.
+            let times = if contents.config.model.mode == IoMode::OneToMany { 4.0 } else { 1.0 };
+            assert_outputs(times, &what, &device.run(Run { folder, input }), &arrays(&said, ""));
             state = out.join("again.safetensors");
         }
         let again = out.join("model");
