@@ -1171,7 +1171,11 @@ fn list_shows_the_models_of_a_folder() {
     let said = w.run("list --models zoo");
     assert_eq!(said.code, Some(1));
     assert!(said.out.lines().nth(1).unwrap().starts_with("tiny"), "{}", said.out);
-    assert!(said.err.starts_with("error: zoo/text/schema.json") && said.err.lines().count() == 1, "{}", said.err);
+    assert!(
+        said.err.starts_with("error: zoo/text/schema.json") && said.err.lines().count() == 1,
+        "{}",
+        said.err
+    );
 }
 
 #[test]
