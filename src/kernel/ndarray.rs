@@ -335,15 +335,15 @@ fn step<B: Backend<FloatTensorPrimitive = NdArrayTensor>, T: Element>(
     let states = [Some(primitive(hidden)), cell.map(primitive)];
     let [hidden, cell] = states.each_ref().map(|state| state.as_ref().map(values::<T>));
     let hidden = hidden.expect("every cell has a hidden state");
+    let input = primitive(input);
+    let input = values::<T>(&input);
     let mut after = [Vec::with_capacity(n_layers * size), Vec::new()];
     for (k, weights) in layers.iter().enumerate() {
         let own = k * size..(k + 1) * size;
-        let [input, weight_ih, weight_hh] =
-            [primitive(input), primitive(&weights.weight_ih), primitive(&weights.weight_hh)];
+        let [weight_ih, weight_hh] = [&weights.weight_ih, &weights.weight_hh].map(primitive);
         let biases = [&weights.bias_ih, &weights.bias_hh].map(|bias| bias.as_ref().map(primitive));
         let [bias_ih, bias_hh] = biases.each_ref().map(|bias| bias.as_ref().map(values::<T>));
-        let first = values::<T>(&input);
-        let input = if k == 0 { &first[..] } else { &after[0][own.start - size..own.start] };
+        let input = if k == 0 { &input[..] } else { &after[0][own.start - size..own.start] };
         let d_input = input.len() / batch;
         let (packed, _) = cpu::forward(
             Plan::default(),
