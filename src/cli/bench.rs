@@ -7,8 +7,9 @@ use crate::kernel::dense::DenseBackend;
 use crate::kernel::{self, Cell, RecurrentBackend};
 use crate::model::{Model, Objective};
 use crate::recurrent::{Init, RecurrentStack, RecurrentStackConfig};
-use crate::train::{LearningRate, Optimizer, Trainee, clip_by_global_norm};
+use crate::train::{Components, LearningRate, Optimizer, Trainee, clip_by_global_norm};
 use burn::nn::{GruConfig, LstmConfig, RnnConfig};
+use burn::optim::GradientsParams;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Int, Tensor, TensorData};
@@ -83,6 +84,8 @@ enum Case {
     Stream,
     /// A training step of a language model, optimizer included
     Lm,
+    /// What a step of `lm` is made of, each part on its own
+    Parts,
     /// Peak memory of the training steps of `layer` and `lm`, above what is held between them
     Memory,
     /// Time per token of a layer that grows in T, in H and in B
@@ -221,6 +224,13 @@ impl Task for Bench<'_> {
                 }
             }
         }
+        if wanted(Case::Parts) {
+            for &shape in lms {
+                for row in parts::<B>(shape, reps, &device)? {
+                    self.output.row(row)?;
+                }
+            }
+        }
         if wanted(Case::Memory) {
             for (implementation, reps, cell, shape) in each_layer() {
                 let step = training_step::<B>(implementation, cell, shape, &device);
@@ -230,7 +240,8 @@ impl Task for Bench<'_> {
             }
             for &shape in lms {
                 let ours = Implementation::RnnZoo;
-                let peak = peak_bytes::<B>(reps, &device, lm_step::<B>(ours, shape, &device)?)?;
+                let mut step = LmStep::<B>::new(ours, shape, &device)?;
+                let peak = peak_bytes::<B>(reps, &device, || step.run())?;
                 self.output.row(Row::new(
                     "memory",
                     lm_keys(ours, shape),
@@ -424,7 +435,8 @@ fn lm<B: TrainBackend>(
     reps: usize,
     device: &B::Device,
 ) -> Result<Row> {
-    let step_ms = median_ms::<B>(reps, WARM, device, lm_step::<B>(implementation, shape, device)?)?;
+    let mut step = LmStep::<B>::new(implementation, shape, device)?;
+    let step_ms = median_ms::<B>(reps, WARM, device, || step.run())?;
     let [.., b, t] = shape;
     let tokens_per_s = (b * t) as f64 / step_ms * 1e3;
     let numbers = vec![("step_ms", json!(step_ms)), ("tokens_per_s", json!(tokens_per_s))];
@@ -443,46 +455,108 @@ fn lm_keys(implementation: Implementation, [v, e, h, l, b, t]: [usize; 6]) -> Pa
     ]
 }
 
-/// What a step of training a language model does.
-fn lm_step<B: TrainBackend>(
-    implementation: Implementation,
-    [v, e, h, l, b, t]: [usize; 6],
-    device: &B::Device,
-) -> Result<impl FnMut() + use<B>> {
-    let model = ModelConfig {
-        vocabulary: Some(v),
-        kernel: implementation.kernel(),
-        d_embedding: Some(e),
-        n_layers: l,
-        d_output: Some(v),
-        ..ModelConfig::new(IoMode::ManyToMany, CellKind::Lstm, h)
+/// Milliseconds of what `lm` does in one step, and of each part of it alone: forward and the gradient, where there are.
+fn parts<B: TrainBackend>(shape: [usize; 6], reps: usize, device: &B::Device) -> Result<Vec<Row>> {
+    let [_, e, h, _, b, t] = shape;
+    let mut step = LmStep::<B>::new(Implementation::RnnZoo, shape, device)?;
+    let whole = median_ms::<B>(reps, WARM, device, || step.run())?;
+    let Model::Sequence(model) = step.learner.model().model else { unreachable!("it was made so") };
+    let Input::Tokens(tokens) = &step.batch.input else { unreachable!("it was made so") };
+    let embedding = median_ms::<B>(reps, WARM, device, || {
+        drop(model.input.forward(Input::Tokens(tokens.clone())).sum().backward());
+    })?;
+    let [embedded, hidden]: [Tensor<B, 3>; 2] = [e, h].map(|d| normal([b, t, d], device).require_grad());
+    let stack = median_ms::<B>(reps, WARM, device, || {
+        drop(model.stack.forward(embedded.clone(), None, None).output.sum().backward());
+    })?;
+    let head = median_ms::<B>(reps, WARM, device, || {
+        drop(OBJECTIVE.loss(model.write(hidden.clone()), &step.batch.target, None).backward());
+    })?;
+    let clip = median(reps, WARM, || {
+        let mut grads = step.gradients();
+        B::sync(device).map_err(failed)?;
+        // So low that they are scaled.
+        time_ms::<B>(device, || {
+            clip_by_global_norm::<B, _>(&step.learner.model(), &mut grads, 1e-6);
+        })
+    })?;
+    let optimizer = median(reps, WARM, || {
+        let grads = step.gradients();
+        B::sync(device).map_err(failed)?;
+        time_ms::<B>(device, || step.learner.optimizer_step(grads))
+    })?;
+    let of = [
+        ("embedding", embedding),
+        ("stack", stack),
+        ("head and loss", head),
+        ("clip", clip),
+        ("optimizer", optimizer),
+        ("whole step", whole),
+    ];
+    let row = |(part, ms): (&str, f64)| {
+        let keys = [lm_keys(Implementation::RnnZoo, shape), vec![("part", json!(part))]].concat();
+        Row::new("parts", keys, vec![("ms", json!(ms)), ("share", json!(ms / whole))])
     };
-    let config = TrainConfig { clip: 1.0, lr: 1e-3, ..TrainConfig::default() };
-    let objective = Objective { loss: Loss::CrossEntropy, label_smoothing: 0.0 };
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    // Drawn on the host: backends do not check that a token is in the vocabulary.
-    let mut tokens = || -> Tensor<B, 2, Int> {
-        let tokens = (0..b * t).map(|_| rng.random_range(0..v as i64)).collect();
-        Tensor::from_data(TensorData::new(tokens, [b, t]), device)
-    };
-    let batch = Batch {
-        input: Input::Tokens(tokens()),
-        input_lengths: None,
-        target: Target::Classes(tokens()),
-        target_lengths: None,
-    };
-    // Through the same learner.
-    let mut learner = Learner::new(
-        Trainee::new(Model::<B>::new(&model, 0, device)?, objective.into(), &config),
-        OptimizerAdaptor::from(Optimizer::new(&config)),
-        LearningRate::new(&config, 1),
-    );
-    Ok(move || {
-        learner.lr_step();
-        let mut output = learner.train_step(batch.clone().into());
-        clip_by_global_norm::<B, _>(&learner.model(), &mut output.grads, config.clip);
-        learner.optimizer_step(output.grads);
-    })
+    Ok(of.map(row).into())
+}
+
+const OBJECTIVE: Objective = Objective { loss: Loss::CrossEntropy, label_smoothing: 0.0 };
+
+/// A language model in training, and its one batch.
+struct LmStep<B: TrainBackend> {
+    learner: Learner<Components<B>>,
+    batch: Batch<B>,
+}
+
+impl<B: TrainBackend> LmStep<B> {
+    const CLIP: f64 = 1.0;
+
+    fn new(
+        implementation: Implementation,
+        [v, e, h, l, b, t]: [usize; 6],
+        device: &B::Device,
+    ) -> Result<Self> {
+        let model = ModelConfig {
+            vocabulary: Some(v),
+            kernel: implementation.kernel(),
+            d_embedding: Some(e),
+            n_layers: l,
+            d_output: Some(v),
+            ..ModelConfig::new(IoMode::ManyToMany, CellKind::Lstm, h)
+        };
+        let config = TrainConfig { clip: Self::CLIP, lr: 1e-3, ..TrainConfig::default() };
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        // Drawn on the host: backends do not check that a token is in the vocabulary.
+        let mut tokens = || -> Tensor<B, 2, Int> {
+            let tokens = (0..b * t).map(|_| rng.random_range(0..v as i64)).collect();
+            Tensor::from_data(TensorData::new(tokens, [b, t]), device)
+        };
+        let batch = Batch {
+            input: Input::Tokens(tokens()),
+            input_lengths: None,
+            target: Target::Classes(tokens()),
+            target_lengths: None,
+        };
+        // Through the same learner.
+        let learner = Learner::new(
+            Trainee::new(Model::<B>::new(&model, 0, device)?, OBJECTIVE.into(), &config),
+            OptimizerAdaptor::from(Optimizer::new(&config)),
+            LearningRate::new(&config, 1),
+        );
+        Ok(Self { learner, batch })
+    }
+
+    /// Forward, and every gradient.
+    fn gradients(&self) -> GradientsParams {
+        self.learner.train_step(self.batch.clone().into()).grads
+    }
+
+    fn run(&mut self) {
+        self.learner.lr_step();
+        let mut grads = self.gradients();
+        clip_by_global_norm::<B, _>(&self.learner.model(), &mut grads, Self::CLIP);
+        self.learner.optimizer_step(grads);
+    }
 }
 
 fn normal<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
@@ -491,18 +565,24 @@ fn normal<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> 
 
 /// Milliseconds that the median of `reps` runs takes, until the device has done it; `warm` others go before.
 fn median_ms<B: Backend>(reps: usize, warm: usize, device: &B::Device, mut run: impl FnMut()) -> Result<f64> {
-    let mut time = || {
-        let started = Instant::now();
-        run();
-        B::sync(device).map_err(failed)?;
-        Ok(started.elapsed().as_secs_f64() * 1e3)
-    };
+    median(reps, warm, || time_ms::<B>(device, &mut run))
+}
+
+/// The median of `reps` times; `warm` others go before.
+fn median(reps: usize, warm: usize, mut time: impl FnMut() -> Result<f64>) -> Result<f64> {
     for _ in 0..warm {
         time()?;
     }
     let mut times = (0..reps).map(|_| time()).collect::<Result<Vec<f64>>>()?;
     times.sort_by(f64::total_cmp);
     Ok((times[(reps - 1) / 2] + times[reps / 2]) / 2.0)
+}
+
+fn time_ms<B: Backend>(device: &B::Device, run: impl FnOnce()) -> Result<f64> {
+    let started = Instant::now();
+    run();
+    B::sync(device).map_err(failed)?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 fn failed(error: impl Display) -> Error {
@@ -593,8 +673,8 @@ impl Output {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::peak_bytes;
-    use burn::backend::Flex;
+    use super::{parts, peak_bytes};
+    use burn::backend::{Autodiff, Flex};
     use std::hint::black_box;
 
     /// Other tests allocate meanwhile, far less than this.
@@ -608,5 +688,18 @@ mod tests {
         black_box(&mut kept);
         let mib = peak.unwrap() as usize / MIB;
         assert!((200..500).contains(&mib), "{mib} MiB");
+    }
+
+    #[test]
+    fn a_step_is_taken_apart() {
+        let rows = parts::<Autodiff<Flex>>([5, 2, 3, 2, 4, 6], 1, &Default::default()).unwrap();
+        let rows: Vec<_> = rows.iter().map(|row| serde_json::to_value(row).unwrap()).collect();
+        let parts: Vec<_> = rows.iter().map(|row| row["part"].as_str().unwrap()).collect();
+        assert_eq!(parts, ["embedding", "stack", "head and loss", "clip", "optimizer", "whole step"]);
+        for row in &rows {
+            assert_eq!((&row["V"], &row["L"], &row["T"]), (&5.into(), &2.into(), &6.into()));
+            assert!(row["ms"].as_f64() > Some(0.0) && row["share"].as_f64() > Some(0.0), "{row}");
+        }
+        assert_eq!(rows[5]["share"], 1.0);
     }
 }

@@ -179,7 +179,7 @@ impl<B: RecurrentBackend> SequenceModel<B> {
     }
 
     /// `g(W h + b)`
-    fn write(&self, features: Tensor<B, 3>) -> Tensor<B, 3> {
+    pub(crate) fn write(&self, features: Tensor<B, 3>) -> Tensor<B, 3> {
         let output = match (&self.head, &self.input.embedding) {
             (Some(head), _) => project(head, features),
             (None, Some(embedding)) if self.config.tie_weights => {

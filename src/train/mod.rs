@@ -36,6 +36,7 @@ pub use sampling::Truths;
 pub use schedule::LearningRate;
 pub use score::{Score, Tally, score};
 pub use spread::{MeanScore, mean_scores};
+pub(crate) use strategy::Components;
 pub(crate) use text::text_scores;
 pub use text::usual_search;
 
@@ -58,7 +59,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use strategy::{Components, Course, Strategy};
+use strategy::{Course, Strategy};
 
 /// One epoch of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -41,11 +41,11 @@ use std::time::{Duration, Instant};
 const SCORED_SAFELY: Duration = Duration::from_secs(30);
 
 /// The update rule as burn's learner has it.
-pub(super) type Rule<B> =
+pub(crate) type Rule<B> =
     OptimizerAdaptor<Optimizer<<B as burn::tensor::backend::AutodiffBackend>::InnerBackend>, Trainee<B>, B>;
 
 /// What burn's learner is made of here.
-pub(super) type Components<B> = LearningComponentsMarker<B, LearningRate, Trainee<B>, Rule<B>>;
+pub(crate) type Components<B> = LearningComponentsMarker<B, LearningRate, Trainee<B>, Rule<B>>;
 
 /// The loop over epochs.
 pub(super) struct Strategy<B: TrainBackend> {

@@ -204,7 +204,7 @@ const PROGRAM: &[Row] = &[
     ("a sub-command's near name", "trian tiny.toml", 2, &["similar subcommand exists: 'train'"]),
     ("no option of this name", "--nonsense", 2, &["unexpected argument '--nonsense'"]),
     ("help of what is not there", "help nonsense", 2, &["unrecognized subcommand 'nonsense'"]),
-    ("bench: no such case", "bench --only everything", 2, &["'everything'", "layer, stream, lm"]),
+    ("bench: no such case", "bench --only everything", 2, &["'everything'", "layer, stream, lm, parts"]),
     ("bench: no such cell", "bench --cell tanh", 2, &["'tanh'", "rnn, gru, lstm"]),
     ("bench: shapes count from 1", "bench --shape 0", 2, &["'0'", "1..=5"]),
     ("bench: no such shape", "bench --shape 6", 2, &["'6'", "1..=5"]),
