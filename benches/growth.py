@@ -4,7 +4,8 @@
     python benches/growth.py [--program PATH] [--passes N] [--threads N] [--plot PATH]
 
 Runs target/release/rnn-zoo bench --only growth, an LSTM, a GRU and an RNN in turns, a minute each: a number is the
-best of the passes, since what else the machine does only adds to it. The tables go to stdout, the plot to benches/growth.svg, progress to stderr.
+best of the passes, since what else the machine does only adds to it. The tables go to stdout, the plot to
+benches/growth.svg, progress to stderr.
 """
 
 import argparse

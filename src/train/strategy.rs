@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 const SCORED_SAFELY: Duration = Duration::from_secs(30);
 
 /// The update rule as burn's learner has it.
-pub(crate) type Rule<B> =
+pub(super) type Rule<B> =
     OptimizerAdaptor<Optimizer<<B as burn::tensor::backend::AutodiffBackend>::InnerBackend>, Trainee<B>, B>;
 
 /// What burn's learner is made of here.
