@@ -38,7 +38,7 @@ fn main() -> rnn_zoo::Result<()> {
     let scores = model.score(&test, "test")?;
     let mse = scores[0].value;
     assert!(run.scores.ends_with(&scores), "the reloaded model scores the same");
-    let first = &test[0];
+    let first = test.at(0);
     if let (SampleInput::Features(noisy), SampleTarget::Features(clean), Answer::Values(said)) =
         (&first.input, &first.target, &model.predict(std::slice::from_ref(&first.input), None)?[0])
     {

@@ -39,7 +39,8 @@ fn main() -> rnn_zoo::Result<()> {
     let inputs: Vec<_> = test.iter().map(|sample| sample.input.clone()).collect();
     let (mut error, mut power) = (0.0, 0.0);
     for (k, answer) in model.predict(&inputs, None)?.iter().enumerate() {
-        let (Answer::Values(said), SampleTarget::Features(truth)) = (answer, &test[k].target) else {
+        let sample = test.at(k);
+        let (Answer::Values(said), SampleTarget::Features(truth)) = (answer, &sample.target) else {
             continue;
         };
         if k < 3 {

@@ -20,3 +20,8 @@ pub mod report;
 pub mod train;
 
 pub use error::{Error, Result};
+
+/// The README, whose Rust program is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

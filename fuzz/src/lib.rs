@@ -339,7 +339,8 @@ pub fn predict_text(bytes: &[u8]) {
         0 => {
             let vocabulary = strings(&["\n", " ", "a", "b", "é"]);
             let tokens = Vocabulary::try_from(vocabulary.clone()).and_then(|known| known.encode(text));
-            (IoMode::ManyToOne, InputSchema::Tokens { vocabulary }, tokens.map(SampleInput::Tokens))
+            let input = tokens.map(|tokens| SampleInput::Tokens(tokens.into()));
+            (IoMode::ManyToOne, InputSchema::Tokens { vocabulary }, input)
         }
         1 => {
             let input = InputSchema::Words {
@@ -358,7 +359,7 @@ pub fn predict_text(bytes: &[u8]) {
             let read = sub_words.reader().map(|reader| {
                 let tokens = reader.encode(text, 100);
                 let _ = reader.decode(&tokens);
-                SampleInput::Tokens(tokens)
+                SampleInput::Tokens(tokens.into())
             });
             (IoMode::EncoderDecoder, InputSchema::Text(sub_words.clone()), read)
         }

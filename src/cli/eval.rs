@@ -1,7 +1,7 @@
 use super::{DeviceArgs, Format, ModelArg, check_new, print, print_json, table};
 use crate::artifact::ModelFolder;
 use crate::config::{DataConfig, DataFormat};
-use crate::data::{self, Sample, SampleInput, TargetSchema, series};
+use crate::data::{self, SampleInput, Samples, TargetSchema, series};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::plot::{Forecast, forecast_svg};
@@ -99,7 +99,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
 const PLOT_STEPS: usize = 336;
 
 /// What a model of a csv file says, of several rows ahead the farthest, beside what came.
-fn plot(model: &dyn Predictor, samples: &[Sample], split: &str) -> Result<String> {
+fn plot(model: &dyn Predictor, samples: &Samples, split: &str) -> Result<String> {
     let folder = model.folder();
     let config = &folder.config.data;
     let (DataFormat::Csv, TargetSchema::Features { names, channels, .. }) =
@@ -113,7 +113,7 @@ fn plot(model: &dyn Predictor, samples: &[Sample], split: &str) -> Result<String
         if n_steps >= PLOT_STEPS {
             break;
         }
-        let truth = series::truth(sample, config, &folder.schema)?;
+        let truth = series::truth(&sample, config, &folder.schema)?;
         n_steps += truth.steps();
         inputs.push(sample.input.clone());
         truths.push(truth);
@@ -143,7 +143,7 @@ fn plot(model: &dyn Predictor, samples: &[Sample], split: &str) -> Result<String
     let columns: Vec<[Vec<f32>; 2]> = (0..n_columns).map(|k| [column(&truth, k), column(&said, k)]).collect();
     let forecasts: Vec<Forecast> =
         names.iter().zip(&columns).map(|(name, [truth, said])| Forecast { name, truth, said }).collect();
-    let all: usize = samples.iter().map(series::steps).sum();
+    let all: usize = (0..samples.len()).map(|k| samples.said(k)).sum();
     let first = all - (n_steps - skipped) + 1;
     let horizon = config.horizon.unwrap_or(1);
     let rows = if horizon == 1 { "row" } else { "rows" };
@@ -185,7 +185,7 @@ fn of_baseline(baseline: &Baseline, metric: &str) -> Result<serde_json::Value> {
 }
 
 /// The trivial answer to `samples`, learned from what the model was trained on.
-fn baseline_of(folder: &ModelFolder, samples: &[Sample], split: &str) -> Result<Baseline> {
+fn baseline_of(folder: &ModelFolder, samples: &Samples, split: &str) -> Result<Baseline> {
     let config = &folder.config;
     // A drawing's moved copies are no drawings of their own.
     let plain = DataConfig { copies: None, ..config.data.clone() };

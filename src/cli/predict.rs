@@ -413,7 +413,7 @@ fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
     }
     match &folder.schema.input {
         InputSchema::Tokens { vocabulary } => {
-            Ok(SampleInput::Tokens(Vocabulary::try_from(vocabulary.clone())?.encode(line)?).into())
+            Ok(SampleInput::Tokens(Vocabulary::try_from(vocabulary.clone())?.encode(line)?.into()).into())
         }
         InputSchema::Text(text) => {
             let steps = folder.config.data.steps.unwrap_or(pairs::DEFAULT_STEPS);
@@ -424,7 +424,7 @@ fn parse(Asked { model, sub_words }: Asked, line: &str) -> Result<Parsed> {
                 return Err(Error::Input("the input has no step: give it at least one word".into()));
             }
             let words = tokens.iter().map(|&token| text.pieces[token as usize].clone()).collect();
-            Ok(Parsed { input: SampleInput::Tokens(tokens), words })
+            Ok(Parsed { input: SampleInput::Tokens(tokens.into()), words })
         }
         schema @ InputSchema::Words { .. } => {
             let reader = WordReader::new(schema)?;
@@ -463,7 +463,7 @@ fn read_file(asked: Asked, path: &Path) -> Result<Vec<Parsed>> {
                 Some(path),
                 folder.manifest.seed,
             )?;
-            Ok(samples.into_iter().map(|sample| sample.input.into()).collect())
+            Ok(samples.iter().map(|sample| sample.input.clone().into()).collect())
         }
         DataFormat::Csv => {
             Ok(vec![SampleInput::Features(series::read_inputs(path, &folder.schema.input)?).into()])

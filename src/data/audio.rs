@@ -6,7 +6,8 @@
 //! [`DataConfig::mels`].
 
 use super::mel::LogMel;
-use super::{Classes, MAX_BYTES, MAX_VALUES, input_features, mismatch, split};
+use super::memory::Budget;
+use super::{Classes, MAX_BYTES, MAX_VALUES, collected, each, input_features, mismatch, split};
 use super::{Features, InputSchema, Sample, SampleInput, SampleTarget, Schema, Source, TargetSchema};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
@@ -24,6 +25,10 @@ const MAX_CLIP: u64 = 64 << 20;
 
 /// Samples a second at most; a header that has more is damaged.
 const MAX_RATE: u32 = 1_000_000;
+
+/// Bytes of a clip that is kept, but for its names and values: its sample, its label, its number in a part, and what the
+/// allocator keeps beside each.
+const CLIP: usize = size_of::<Clip>() + size_of::<Sample>() + size_of::<String>() + 256;
 
 /// A folder or an archive of clips.
 pub(super) struct Audio {
@@ -84,7 +89,9 @@ pub(super) fn sample_rate(config: &DataConfig) -> Result<usize> {
 /// What is no wav file, a clip of another sample rate or without a sample; a model that does not read clips.
 pub fn read_clip(path: &Path, config: &DataConfig, input: &InputSchema) -> Result<Features> {
     let rate = sample_rate(config)?;
-    let clip = WavFile::read(path)?.clip(&LogMel::new(config, rate)?, rate)?;
+    let file = WavFile::read(path)?;
+    let most = left(path, file.bytes.len(), file.bytes.len());
+    let clip = file.clip(&LogMel::new(config, rate)?, rate, most)?;
     standardized(clip.input, input)
 }
 
@@ -96,13 +103,19 @@ pub fn read_clips(path: &Path, config: &DataConfig, input: &InputSchema) -> Resu
     clips(path, config)?.into_iter().map(|clip| Ok((clip.name, standardized(clip.input, input)?))).collect()
 }
 
-fn standardized(mut features: Features, input: &InputSchema) -> Result<Features> {
+fn standardized(features: Features, input: &InputSchema) -> Result<Features> {
     let (channels, scales) = input_features(input)?;
     if features.channels != channels {
         return Err(mismatch());
     }
-    split::standardize(&mut features.data, scales);
-    Ok(features)
+    let mut data = features.data.into_vec();
+    split::standardize(&mut data, scales);
+    Ok(Features { data: data.into(), channels })
+}
+
+/// Bytes that are left for features, where clips of `size` bytes have been read and `taken` is in memory.
+fn left(path: &Path, size: usize, taken: usize) -> usize {
+    Budget::new(path, size).left().saturating_sub(taken)
 }
 
 /// The clips of a folder or an archive, or of a file the only one, sorted by name.
@@ -110,8 +123,13 @@ fn clips(path: &Path, config: &DataConfig) -> Result<Vec<Clip>> {
     let rate = sample_rate(config)?;
     let log_mel = LogMel::new(config, rate)?;
     let (mut clips, mut n_values) = (Vec::new(), 0);
+    // Bytes of the files so far, and of their clips but for the features.
+    let (mut size, mut kept) = (0, 0);
     visit(path, |file| {
-        let clip = file.clip(&log_mel, rate)?;
+        size += file.bytes.len();
+        kept += CLIP + 2 * (file.path.as_os_str().len() + file.name.len());
+        let most = left(path, size, kept + n_values * size_of::<f32>() + file.bytes.len());
+        let clip = file.clip(&log_mel, rate, most)?;
         n_values += clip.input.data.len();
         if n_values > MAX_VALUES {
             return Err(Error::file(
@@ -236,8 +254,8 @@ impl WavFile {
         Error::file(&self.path, not_read(error))
     }
 
-    /// The features of its sound, which has to be of `rate` samples a second.
-    fn features(&self, log_mel: &LogMel, rate: usize) -> Result<Features> {
+    /// The features of its sound, of `most` bytes at most; it has to be of `rate` samples a second.
+    fn features(&self, log_mel: &LogMel, rate: usize, most: usize) -> Result<Features> {
         let refuse = |message: String| Err(Error::file(&self.path, message));
         let reader = self.reader()?;
         let spec = reader.spec();
@@ -256,6 +274,15 @@ impl WavFile {
         if n == 0 {
             return refuse("has no sample: leave it out".into());
         }
+        let bytes = log_mel.bytes(n);
+        if bytes > most {
+            return refuse(format!(
+                "its features would take {} MiB of memory, and of four times the size of the clips and 64 MiB {} MiB \
+                 are left: raise `data.hop_ms`, lower `data.mels`, or take fewer clips",
+                bytes.div_ceil(1 << 20),
+                most >> 20
+            ));
+        }
         let full = f64::from(spec.bits_per_sample.saturating_sub(1)).exp2();
         let channels = usize::from(spec.channels);
         let features = match spec.sample_format {
@@ -271,8 +298,8 @@ impl WavFile {
         features.or_else(refuse)
     }
 
-    fn clip(self, log_mel: &LogMel, rate: usize) -> Result<Clip> {
-        let input = self.features(log_mel, rate)?;
+    fn clip(self, log_mel: &LogMel, rate: usize, most: usize) -> Result<Clip> {
+        let input = self.features(log_mel, rate, most)?;
         Ok(Clip { path: self.path, name: self.name, input })
     }
 }
@@ -327,6 +354,7 @@ impl Clip {
 impl Source for Audio {
     /// Clips.
     type Part = Vec<usize>;
+    type Split = Vec<Sample>;
 
     fn open(path: &Path, config: &DataConfig, _: IoMode, _: Option<&Schema>) -> Result<Self> {
         let clips = clips(path, config)?;
@@ -350,18 +378,18 @@ impl Source for Audio {
         })
     }
 
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
+    fn samples(mut self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Vec<Sample>; 3]> {
         let TargetSchema::Class { labels } = &schema.target else {
             return Err(mismatch());
         };
         let classes = Classes::new(labels);
-        let sample = |i: &usize| {
-            let clip = &self.clips[*i];
-            let class = classes.of(&self.labels[*i]).map_err(|e| Error::file(&clip.path, e))?;
-            let input = SampleInput::Features(standardized(clip.input.clone(), &schema.input)?);
-            Ok(Sample { input, target: SampleTarget::Class(class) })
+        let mut sample = |i: usize| {
+            let clip = &mut self.clips[i];
+            let class = classes.of(&self.labels[i]).map_err(|e| Error::file(&clip.path, e))?;
+            let input = standardized(std::mem::take(&mut clip.input), &schema.input)?;
+            Ok(Sample { input: SampleInput::Features(input), target: SampleTarget::Class(class) })
         };
-        part.iter().map(sample).collect()
+        each(parts, |part| collected(part, &mut sample))
     }
 }
 
@@ -477,6 +505,7 @@ mod tests {
             let of_high = part.iter().filter(|s| s.target == SampleTarget::Class(0)).count();
             assert_eq!(2 * of_high, part.len());
         }
+        let train: Vec<_> = train.iter().collect();
         let values: Vec<&[f32]> = train
             .iter()
             .map(|s| match &s.input {
@@ -682,6 +711,27 @@ mod tests {
         clips[3].1.truncate(50);
         let (_keep, path) = archive(tar_gz(&clips));
         assert_says(loaded(&path, ""), &["clips.tar.gz:recordings/high_03.wav", "ends too early"]);
+    }
+
+    #[test]
+    fn clips_that_fill_memory_are_refused() {
+        let silence = |n: usize| wav(8000, 8, SampleFormat::Int, &vec![[0.0]; n]);
+        let long = one("a_1.wav", silence(3_400_000));
+        let path = long.path().join("a_1.wav");
+        let input = InputSchema::Features { channels: 40, scales: Vec::new(), names: Vec::new() };
+        let read = |hop_ms: usize| {
+            let config = config("wav", None, &format!("sample_rate = 8000\nhop_ms = {hop_ms}"));
+            read_clip(&path, &config, &input)
+        };
+        assert_eq!(read(10).unwrap().steps(), 42_499);
+        // 160 bytes of each 8: 64.8 MiB, and the file gets 61, itself among them.
+        let says = ["a_1.wav", "would take 65 MiB", "57 MiB are left", "`data.hop_ms`"];
+        assert_says(read(1), &says);
+        assert_says(loaded(long.path(), "sample_rate = 8000\nhop_ms = 1"), &says);
+        // What is kept of the clips before counts too.
+        let two = [1, 2].map(|k| (format!("a_{k}.wav"), silence(1_700_000)));
+        let says = ["a_2.wav", "would take 33 MiB", "`data.hop_ms`"];
+        assert_says(loaded(folder(&two).path(), "sample_rate = 8000\nhop_ms = 1"), &says);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use super::loader::Noise;
 use super::sample::{Features, Sample, SampleInput, SampleTarget};
+use super::samples::Samples;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::Normal;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What a model reads.
@@ -128,30 +130,41 @@ impl<B: Backend> Batch<B> {
                 (Input::Features(Tensor::from_data(TensorData::new(values, shape), device)), lengths)
             }
             first => {
-                let rows: Vec<&[u32]> = samples
+                let mut rows: Vec<Vec<u32>> = samples
                     .iter()
                     .map(|sample| match &sample.input {
-                        SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens.as_slice(),
+                        SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens.to_vec(),
                         _ => panic!("a batch of features and tokens"),
                     })
                     .collect();
-                let noise = noise.filter(|(noise, _)| noise.word_dropout > 0.0);
-                let (tokens, lengths) = match noise {
-                    None => pad_tokens(&rows, device),
-                    Some((noise, rng)) => {
-                        let mut drop =
-                            |&token: &u32| if rng.random_bool(noise.word_dropout) { 0 } else { token };
-                        let rows: Vec<Vec<u32>> =
-                            rows.iter().map(|row| row.iter().map(&mut drop).collect()).collect();
-                        pad_tokens(&rows, device)
+                if let Some((noise, rng)) = noise.filter(|(noise, _)| noise.word_dropout > 0.0) {
+                    for token in rows.iter_mut().flatten() {
+                        if rng.random_bool(noise.word_dropout) {
+                            *token = 0;
+                        }
                     }
-                };
+                }
+                let (tokens, lengths) = pad_tokens(&rows, device);
                 let spelled = matches!(first, SampleInput::Words { .. });
                 (if spelled { Input::Words(spell(samples, tokens)) } else { Input::Tokens(tokens) }, lengths)
             }
         };
         let (target, target_lengths) = targets(samples.iter().map(|sample| &sample.target).collect(), device);
         Self { input, input_lengths, target, target_lengths }
+    }
+
+    /// [`new`](Self::new) of the samples at some places.
+    ///
+    /// # Panics
+    /// Where there is none at one of them, and as `new` does.
+    pub fn of(
+        samples: &Samples,
+        places: &[usize],
+        noise: Option<(Noise, &mut ChaCha8Rng)>,
+        device: &B::Device,
+    ) -> Self {
+        let picked: Vec<Cow<'_, Sample>> = places.iter().map(|&k| samples.at(k)).collect();
+        Self::new(&picked.iter().map(|sample| &**sample).collect::<Vec<_>>(), noise, device)
     }
 
     /// Sequences, B.
@@ -200,10 +213,10 @@ fn targets<B: Backend>(rows: Vec<&SampleTarget>, device: &B::Device) -> (Target<
         | SampleTarget::Text { .. }
         | SampleTarget::Drawing { .. } => {
             let rows = rows.into_iter().map(|target| match target {
-                SampleTarget::Class(class) => std::slice::from_ref(class),
+                SampleTarget::Class(class) => vec![*class],
                 SampleTarget::Tokens(tokens)
                 | SampleTarget::Text { tokens, .. }
-                | SampleTarget::Drawing { tokens, .. } => tokens.as_slice(),
+                | SampleTarget::Drawing { tokens, .. } => tokens.to_vec(),
                 _ => panic!("a batch of different targets"),
             });
             let (tokens, lengths) = pad_tokens(&rows.collect::<Vec<_>>(), device);

@@ -7,9 +7,11 @@
 //!
 //! `label_delimiter = ":"` makes `NUM` and `HUM` of these labels.
 
+use super::memory::{Budget, NAME, Names};
 use super::sample::{Sample, SampleTarget, Schema, TargetSchema};
-use super::words::{self, WordReader};
-use super::{Classes, Source, mismatch, read_text, split};
+use super::shared::Numbers;
+use super::words::{self, Corpus, Sentences, WordReader};
+use super::{Classes, Source, each, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -18,89 +20,142 @@ use std::path::{Path, PathBuf};
 /// A file of labelled texts.
 pub(super) struct LabelledText {
     path: PathBuf,
+    /// Bytes of the file's text.
+    size: usize,
     lines: Vec<Line>,
+    /// The distinct labels.
+    labels: Vec<Box<str>>,
+    /// The text of each line.
+    texts: Corpus,
     min_count: usize,
     lowercase: bool,
 }
 
 struct Line {
-    number: usize,
-    label: String,
-    text: String,
+    number: u32,
+    /// Which of the labels it has.
+    label: u32,
 }
 
-impl Line {
-    fn parse(number: usize, line: &str, delimiter: Option<&str>) -> Result<Self, String> {
-        let (label, text) = line
-            .split_once('\t')
-            .or_else(|| line.split_once(' '))
-            .ok_or("the line has one word: write a label, a tab or a space, and a text")?;
-        let label = match delimiter.and_then(|delimiter| label.split_once(delimiter)) {
-            Some((label, _)) => label,
-            None => label,
-        };
-        if label.trim().is_empty() {
-            return Err("the label is missing: it is what stands before the first tab or space".into());
-        }
-        if text.trim().is_empty() {
-            return Err(format!("there is no text after the label `{}`", label.trim()));
-        }
-        Ok(Self { number, label: label.trim().into(), text: text.into() })
+/// Bytes of a line that is read: with where its words end, and what parts are drawn by, its label and four numbers.
+const LINE: usize = size_of::<Line>() + 2 * size_of::<u32>() + 4 * size_of::<usize>();
+
+/// The part of a line that is in none.
+const NONE: u8 = 3;
+
+/// The label and the text of a line.
+fn parts<'a>(line: &'a str, delimiter: Option<&str>) -> Result<(&'a str, &'a str), String> {
+    let (label, text) = line
+        .split_once('\t')
+        .or_else(|| line.split_once(' '))
+        .ok_or("the line has one word: write a label, a tab or a space, and a text")?;
+    let label = match delimiter.and_then(|delimiter| label.split_once(delimiter)) {
+        Some((label, _)) => label,
+        None => label,
+    };
+    if label.trim().is_empty() {
+        return Err("the label is missing: it is what stands before the first tab or space".into());
     }
+    if text.trim().is_empty() {
+        return Err(format!("there is no text after the label `{}`", label.trim()));
+    }
+    Ok((label.trim(), text))
 }
 
 impl LabelledText {
     fn parse(path: &Path, text: &str, config: &DataConfig) -> Result<Self> {
-        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        let lines: Vec<Line> = lines
-            .map(|(number, line)| {
-                Line::parse(number, line, config.label_delimiter.as_deref())
-                    .map_err(|message| Error::line(path, number, message))
-            })
-            .collect::<Result<_>>()?;
+        let mut budget = Budget::new(path, text.len());
+        let (mut lines, mut labels, mut texts) = (Vec::new(), Names::default(), Sentences::default());
+        let mut read = 0;
+        for (number, line) in (1..).zip(text.lines()) {
+            read += line.len() + 1;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let (label, text) = parts(line, config.label_delimiter.as_deref())
+                .map_err(|message| Error::line(path, number as usize, message))?;
+            budget.take(LINE, read)?;
+            lines.push(Line { number, label: labels.id(label, &mut budget, read)? });
+            for word in text.split_whitespace() {
+                // Its number; what it is to the model comes when the numbers of the lines are gone.
+                budget.take(size_of::<u32>(), read)?;
+                texts.push(word, &mut budget, read)?;
+            }
+            texts.end();
+        }
         if lines.is_empty() {
             return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         let (min_count, lowercase) = (config.min_count.unwrap_or(1), config.lowercase);
-        Ok(Self { path: path.into(), lines, min_count, lowercase })
+        let (labels, texts) = (labels.into_list(), texts.finish());
+        Ok(Self { path: path.into(), size: text.len(), lines, labels, texts, min_count, lowercase })
     }
 }
 
 impl Source for LabelledText {
     /// Lines.
     type Part = Vec<usize>;
+    type Split = Vec<Sample>;
 
     fn open(path: &Path, config: &DataConfig, _: IoMode, _: Option<&Schema>) -> Result<Self> {
         Self::parse(path, &read_text(path)?, config)
     }
 
     fn cut(&self, valid: f64, test: f64, seed: u64) -> Result<[Self::Part; 3]> {
-        let labels: Vec<&str> = self.lines.iter().map(|line| line.label.as_str()).collect();
-        split::by_class(&self.path, &labels, valid, test, seed)
+        let labels: Vec<u32> = self.lines.iter().map(|line| line.label).collect();
+        split::by_group(&self.path, &labels, |label| &self.labels[label as usize], [valid, test], seed)
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
-        let lines = || train.iter().map(|&k| &self.lines[k]);
-        let labels: BTreeSet<&String> = lines().map(|line| &line.label).collect();
-        let words = lines().flat_map(|line| line.text.split_whitespace());
+        let labels: BTreeSet<&str> = train.iter().map(|&k| self.label(k)).collect();
         Ok(Schema {
-            input: words::schema(words, self.min_count, self.lowercase, true),
-            target: TargetSchema::Class { labels: labels.into_iter().cloned().collect() },
+            input: words::schema(self.texts.counts(train), self.min_count, self.lowercase, true),
+            target: TargetSchema::Class { labels: labels.into_iter().map(String::from).collect() },
         })
     }
 
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
+    fn samples(self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Vec<Sample>; 3]> {
         let reader = WordReader::new(&schema.input)?;
         let TargetSchema::Class { labels } = &schema.target else {
             return Err(mismatch());
         };
         let classes = Classes::new(labels);
-        let sample = |line: &Line| {
-            let class = classes.of(&line.label).map_err(|e| Error::line(&self.path, line.number, e))?;
-            let words: Vec<&str> = line.text.split_whitespace().collect();
-            Ok(Sample { input: reader.encode(&words), target: SampleTarget::Class(class) })
-        };
-        part.iter().map(|&k| sample(&self.lines[k])).collect()
+        let Self { path, size, lines, labels: found, texts, .. } = self;
+        // What the vocabulary was made of is gone: from here on there are samples, and a part and a class of each line.
+        let line = size_of::<Sample>() + size_of::<u8>() + Numbers::width(labels.len());
+        let names: usize = found.iter().map(|label| NAME + 2 * label.len()).sum();
+        Budget::new(&path, size).take_all(names + texts.encoded(&reader) + lines.len() * line)?;
+        let sizes = parts.each_ref().map(Vec::len);
+        let mut part_of = vec![NONE; lines.len()];
+        for (n, part) in (0..).zip(parts) {
+            part.into_iter().for_each(|k| part_of[k] = n);
+        }
+        let mut class_of = Numbers::with_capacity(lines.len(), labels.len());
+        for (Line { number, label }, part) in lines.into_iter().zip(&part_of) {
+            class_of.push(match *part {
+                NONE => 0,
+                _ => classes
+                    .of(&found[label as usize])
+                    .map_err(|message| Error::line(&path, number as usize, message))?,
+            });
+        }
+        let texts = texts.encode(&reader);
+        each([0u8, 1, 2], |part| {
+            // Parts have the order of the file.
+            let mut samples = Vec::with_capacity(sizes[usize::from(part)]);
+            for k in (0..part_of.len()).filter(|&k| part_of[k] == part) {
+                let target = SampleTarget::Class(class_of.at(k));
+                samples.push(Sample { input: texts.input(k), target });
+            }
+            Ok(samples)
+        })
+    }
+}
+
+impl LabelledText {
+    /// The label of a line.
+    fn label(&self, line: usize) -> &str {
+        &self.labels[self.lines[line].label as usize]
     }
 }
 
@@ -152,13 +207,14 @@ mod tests {
         config.test = Some(test.path().into());
         let data = load(&config, MODE, 0).unwrap();
         assert_eq!(load_split(&config, MODE, &data.schema, None, 0).unwrap(), data.test);
-        let SampleInput::Words { tokens, spellings } = &data.test[0].input else { panic!("no words") };
-        assert!(tokens[0] > 0 && tokens[1] == 0, "{tokens:?}");
+        let sample = data.test.at(0).into_owned();
+        let SampleInput::Words { tokens, spellings } = &sample.input else { panic!("no words") };
+        assert!(tokens.get(0) > Some(0) && tokens.get(1) == Some(0), "{tokens:?}");
         assert_eq!(spellings[1][0], 0, "no word of training has an f");
-        assert_eq!(data.test[0].target, SampleTarget::Class(1));
+        assert_eq!(data.test.at(0).target, SampleTarget::Class(1));
         let mut data = data;
         data.drop_spellings();
-        assert!(matches!(data.test[0].input, SampleInput::Tokens(_)));
+        assert!(matches!(data.test.at(0).input, SampleInput::Tokens(_)));
         assert_eq!(load_split(&config, MODE, &data.schema, None, 0).unwrap(), data.test);
     }
 

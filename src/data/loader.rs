@@ -1,7 +1,7 @@
 //! A split as burn's learner reads it: batch by batch, in an order that the seed and the epoch give.
 
 use super::batch::Batch;
-use super::sample::{Sample, SampleInput, SampleTarget};
+use super::samples::Samples;
 use super::stream;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
@@ -41,7 +41,7 @@ pub struct Noise {
 /// sorted by length.
 #[derive(Debug)]
 pub struct Loader<B: Backend> {
-    samples: Arc<Vec<Sample>>,
+    samples: Arc<Samples>,
     batch_size: usize,
     draw: Option<Draw>,
     lanes: bool,
@@ -51,7 +51,7 @@ pub struct Loader<B: Backend> {
 
 impl<B: Backend> Loader<B> {
     /// Batches of `batch_size` samples; the last one of a pass holds what is left.
-    pub fn new(samples: Arc<Vec<Sample>>, batch_size: usize, draw: Option<Draw>, device: B::Device) -> Self {
+    pub fn new(samples: Arc<Samples>, batch_size: usize, draw: Option<Draw>, device: B::Device) -> Self {
         Self { samples, batch_size, draw, lanes: false, epoch: AtomicU64::new(0), device }
     }
 
@@ -80,7 +80,7 @@ impl<B: Backend> Loader<B> {
             let (mut valid, mut all) = (0, 0);
             for batch in &batches {
                 for side in 0..2 {
-                    let lengths = batch.iter().map(|&k| self.lengths(k)[side]);
+                    let lengths = batch.iter().map(|&k| self.samples.lengths(k)[side]);
                     all += batch.len() * lengths.clone().max().unwrap_or(0);
                     valid += lengths.sum::<usize>();
                 }
@@ -90,20 +90,9 @@ impl<B: Backend> Loader<B> {
         [share(self.draw), share(self.draw.map(|draw| Draw { bucket: false, ..draw }))]
     }
 
-    /// Steps that are read, and those that are written apart from them.
-    fn lengths(&self, sample: usize) -> [usize; 2] {
-        match &self.samples[sample] {
-            // One step is read, and many are written.
-            Sample { input: SampleInput::Attributes { .. }, target: SampleTarget::Text { tokens, .. } }
-            | Sample { target: SampleTarget::Drawing { tokens, .. }, .. } => [0, tokens.len()],
-            Sample { input, target: SampleTarget::Text { tokens, .. } } => [input.steps(), tokens.len()],
-            sample => [sample.input.steps(), 0],
-        }
-    }
-
     /// What batches are sorted by.
     fn steps(&self, sample: usize) -> usize {
-        let [read, written] = self.lengths(sample);
+        let [read, written] = self.samples.lengths(sample);
         read.max(written)
     }
 
@@ -151,11 +140,10 @@ impl<B: Backend, I: From<Batch<B>>> Iterator for Pass<'_, B, I> {
     type Item = I;
 
     fn next(&mut self) -> Option<I> {
-        let picked: Vec<&Sample> =
-            self.batches.next()?.into_iter().map(|k| &self.loader.samples[k]).collect();
+        let picked = self.batches.next()?;
         self.done += picked.len();
         let noise = self.draw.as_mut().map(|(draw, rng)| (draw.noise, rng));
-        Some(Batch::new(&picked, noise, &self.loader.device).into())
+        Some(Batch::of(&self.loader.samples, &picked, noise, &self.loader.device).into())
     }
 }
 
@@ -188,7 +176,7 @@ impl<B: Backend, I: From<Batch<B>> + 'static> DataLoader<B, I> for Loader<B> {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<B, I>> {
-        let samples = Arc::new(self.samples[start..end].to_vec());
+        let samples = Arc::new(self.samples.part(start..end));
         let part = Self::new(samples, self.batch_size, self.draw, self.device.clone());
         Arc::new(Self { lanes: self.lanes, ..part })
     }
@@ -209,6 +197,7 @@ pub(crate) fn in_lanes(n: usize, width: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Sample;
     use burn::backend::Flex;
 
     #[test]
@@ -231,7 +220,7 @@ mod tests {
     }
 
     fn loader(samples: Vec<Sample>, batch_size: usize, draw: Option<Draw>) -> Loader<Flex> {
-        Loader::new(Arc::new(samples), batch_size, draw, Default::default())
+        Loader::new(Arc::new(samples.into()), batch_size, draw, Default::default())
     }
 
     fn draw(bucket: bool) -> Option<Draw> {
@@ -289,8 +278,8 @@ mod tests {
     fn dropped_words_keep_their_spelling() {
         let sample = |k: u32| Sample {
             input: super::super::SampleInput::Words {
-                tokens: vec![k + 1; 3],
-                spellings: vec![vec![k + 1]; 3],
+                tokens: vec![k + 1; 3].into(),
+                spellings: vec![vec![k + 1]; 3].into(),
             },
             target: super::super::SampleTarget::Class(0),
         };

@@ -69,6 +69,16 @@ impl LogMel {
         })
     }
 
+    /// Frames of `n` samples.
+    fn frames(&self, n: usize) -> usize {
+        1 + n.saturating_sub(self.window.len()).div_ceil(self.hop)
+    }
+
+    /// Bytes that the features of `n` samples take.
+    pub fn bytes(&self, n: usize) -> usize {
+        self.frames(n).saturating_mul(self.filters.len()).saturating_mul(size_of::<f32>())
+    }
+
     /// `[T, mels]`, the natural logarithm of each frame's energies, of the `n` samples that `sound` gives one by one: of
     /// them no more than a frame is held. The last frame is filled up with silence.
     ///
@@ -79,8 +89,7 @@ impl LogMel {
         n: usize,
         mut sound: impl Iterator<Item = Result<f64, String>>,
     ) -> Result<Features, String> {
-        let (length, channels) = (self.window.len(), self.filters.len());
-        let frames = 1 + n.saturating_sub(length).div_ceil(self.hop);
+        let (length, channels, frames) = (self.window.len(), self.filters.len(), self.frames(n));
         if frames.saturating_mul(channels) > MAX_VALUES {
             return Err(format!("{frames} frames are more than are read: cut it, or raise `data.hop_ms`"));
         }
@@ -108,7 +117,7 @@ impl LogMel {
                 (passed.map(|(weight, x)| weight * x.norm_sqr()).sum::<f64>() + FLOOR).ln() as f32
             }));
         }
-        Ok(Features { data, channels })
+        Ok(Features { data: data.into(), channels })
     }
 }
 
@@ -210,7 +219,9 @@ mod tests {
     #[test]
     fn frames_end_with_the_sound() {
         for (n, frames) in [(1, 1), (200, 1), (201, 2), (280, 2), (281, 3)] {
-            assert_eq!(features(&log_mel("").unwrap(), &vec![0.1; n]).steps(), frames, "{n} samples");
+            let log_mel = log_mel("").unwrap();
+            assert_eq!(features(&log_mel, &vec![0.1; n]).steps(), frames, "{n} samples");
+            assert_eq!(log_mel.bytes(n), frames * 40 * 4, "{n} samples");
         }
     }
 

@@ -11,10 +11,13 @@ pub mod intent_slots;
 pub mod labelled_text;
 pub mod loader;
 mod mel;
+mod memory;
 pub mod pairs;
 pub mod readings;
 pub mod sample;
+mod samples;
 pub mod series;
+mod shared;
 pub mod split;
 pub mod strokes;
 pub mod sub_words;
@@ -33,7 +36,9 @@ pub use sample::{
     AttributeSchema, Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema,
     Stroke, TargetSchema, TaskSchema,
 };
+pub use samples::Samples;
 pub(crate) use series::Season;
+pub use shared::{Excerpt, Spellings, Tokens, Values};
 pub use strokes::Grid;
 pub use sub_words::SubWords;
 pub use vocabulary::Vocabulary;
@@ -63,7 +68,7 @@ pub mod stream {
     pub const COPIES: u64 = 6 << 32;
 }
 
-/// Values of the largest split made, 2 GiB of them.
+/// Values of the largest split that is made, or of a sample that is cut: 2 GiB of them.
 const MAX_VALUES: usize = 1 << 29;
 
 const EMPTY: &str = "is empty: name a file that has data";
@@ -74,7 +79,9 @@ const DEFAULT_WINDOW: usize = 64;
 /// A file of samples, read but not yet scaled or encoded.
 trait Source: Sized {
     /// Some of its samples, to be.
-    type Part;
+    type Part: Default;
+    /// The samples of a split.
+    type Split: Into<Samples>;
 
     /// Reads and checks `path`; `schema` is that of the training data, where this is not it.
     fn open(path: &Path, config: &DataConfig, mode: IoMode, schema: Option<&Schema>) -> Result<Self>;
@@ -85,8 +92,22 @@ trait Source: Sized {
     /// Labels, scales and vocabulary, computed from the training part alone.
     fn schema(&self, train: &Self::Part) -> Result<Schema>;
 
-    /// The samples of a part, scaled and encoded.
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>>;
+    /// The samples of some parts, scaled and encoded. The file goes as they come, so that it and they are not there twice.
+    fn samples(self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Self::Split; 3]>;
+}
+
+/// What becomes of three parts.
+fn each<P, T>([train, valid, test]: [P; 3], mut made: impl FnMut(P) -> Result<T>) -> Result<[T; 3]> {
+    Ok([made(train)?, made(valid)?, made(test)?])
+}
+
+/// The samples of the cases or lines `part`, in as much memory as they need.
+fn collected(part: Vec<usize>, mut sample: impl FnMut(usize) -> Result<Sample>) -> Result<Vec<Sample>> {
+    let mut samples = Vec::with_capacity(part.len());
+    for k in part {
+        samples.push(sample(k)?);
+    }
+    Ok(samples)
 }
 
 /// Writes into `config` what its training file decides, so that other files are read alike without it.
@@ -139,7 +160,7 @@ pub fn load_split(
     schema: &Schema,
     path: Option<&Path>,
     seed: u64,
-) -> Result<Vec<Sample>> {
+) -> Result<Samples> {
     config.check(mode)?;
     let path = path.or(config.test.as_deref());
     let samples = match config.format {
@@ -177,18 +198,18 @@ fn no_file() -> Error {
 fn load_file<S: Source>(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
     let source = S::open(config.train_file()?, config, mode, None)?;
     let (valid, test) = config.fractions();
-    let [train, valid, test] = source.cut(valid, test, seed)?;
-    let schema = source.schema(&train)?;
-    let samples = |part, file: &Option<_>| match file {
+    let parts = source.cut(valid, test, seed)?;
+    let schema = source.schema(&parts[0])?;
+    // No model could be kept: no need to make samples.
+    schema.check_size()?;
+    // The part for which there is a file of its own is empty.
+    let [train, valid, test] = source.samples(parts, &schema)?.map(Into::into);
+    let other = |part: Samples, file: &Option<_>| match file {
         Some(path) => read_file::<S>(path, config, mode, &schema),
-        None => source.samples(part, &schema),
+        None => Ok(part),
     };
-    Ok(Dataset {
-        train: samples(&train, &None)?,
-        valid: samples(&valid, &config.valid)?,
-        test: samples(&test, &config.test)?,
-        schema,
-    })
+    let (valid, test) = (other(valid, &config.valid)?, other(test, &config.test)?);
+    Ok(Dataset { train, valid, test, schema })
 }
 
 fn load_test<S: Source>(
@@ -197,14 +218,15 @@ fn load_test<S: Source>(
     schema: &Schema,
     path: Option<&Path>,
     seed: u64,
-) -> Result<Vec<Sample>> {
+) -> Result<Samples> {
     if let Some(path) = path {
         return read_file::<S>(path, config, mode, schema);
     }
     let source = S::open(config.train_file()?, config, mode, Some(schema))?;
     let (valid, test) = config.fractions();
     let [_, _, test] = source.cut(valid, test, seed)?;
-    source.samples(&test, schema)
+    let [_, _, samples] = source.samples([S::Part::default(), S::Part::default(), test], schema)?;
+    Ok(samples.into())
 }
 
 /// All samples of a file that is not the training file.
@@ -213,10 +235,11 @@ fn read_file<S: Source>(
     config: &DataConfig,
     mode: IoMode,
     schema: &Schema,
-) -> Result<Vec<Sample>> {
+) -> Result<Samples> {
     let source = S::open(path.as_ref(), config, mode, Some(schema))?;
-    let [all, _, _] = source.cut(0.0, 0.0, 0)?;
-    source.samples(&all, schema)
+    let parts = source.cut(0.0, 0.0, 0)?;
+    let [samples, _, _] = source.samples(parts, schema)?;
+    Ok(samples.into())
 }
 
 /// The bytes of a data file, unpacked where its name ends with `.gz`.

@@ -273,7 +273,7 @@ mod tests {
     /// Rows missing before a line, its values, and whether it is a row.
     fn read(readings: &mut Readings, line: &str) -> (usize, Result<Vec<f32>>, bool) {
         let Reading { missing, values, is_row } = readings.read(Ok(line.into()));
-        (missing, values.map(|values| values.data), is_row)
+        (missing, values.map(|values| values.data.to_vec()), is_row)
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! What one sample is, and what a data set says of its samples.
 
+use super::samples::Samples;
+use super::shared::{Excerpt, Spellings, Tokens, Values};
 use super::split::check_scales;
 use super::strokes::Grid;
 use super::sub_words::SubWords;
 use crate::config::{IoMode, MAX_SIDE, duplicate};
 use crate::error::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+use std::sync::Arc;
 
 /// Bytes of a `schema.json` at most: two vocabularies of 16,000 sub-words, or one of 80,000 words. Of the shortest words
 /// reading it takes some 70 MiB.
@@ -16,7 +20,7 @@ pub(crate) const MAX_SCHEMA: u64 = 2 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Features {
     /// The values, row by row.
-    pub data: Vec<f32>,
+    pub data: Values,
     /// Values a row, D.
     pub channels: usize,
 }
@@ -24,12 +28,12 @@ pub struct Features {
 impl Features {
     /// One channel over time, `[T, 1]`.
     pub fn series(data: Vec<f32>) -> Self {
-        Self { data, channels: 1 }
+        Self { data: data.into(), channels: 1 }
     }
 
     /// One step of several channels, `[1, D]`.
     pub fn vector(data: Vec<f32>) -> Self {
-        Self { channels: data.len(), data }
+        Self { channels: data.len(), data: data.into() }
     }
 
     /// The first channel as a row of blocks, a character a step, from its least value to its largest.
@@ -52,13 +56,13 @@ pub enum SampleInput {
     /// Feature vectors, `[T, D]`.
     Features(Features),
     /// Tokens, `[T]`.
-    Tokens(Vec<u32>),
+    Tokens(Tokens),
     /// Words with their spelling.
     Words {
         /// A token a word, `[T]`.
-        tokens: Vec<u32>,
+        tokens: Tokens,
         /// The characters of each word: T sequences, none of them empty.
-        spellings: Vec<Vec<u32>>,
+        spellings: Spellings,
     },
     /// Attributes to be said.
     Attributes {
@@ -66,8 +70,16 @@ pub enum SampleInput {
         vector: Features,
         /// What stands in a text for the value of an attribute that may have any, and that value: empty where the attribute
         /// is not there.
-        names: Vec<(String, String)>,
+        #[serde(serialize_with = "pointee")]
+        names: Arc<Vec<(String, String)>>,
     },
+}
+
+fn pointee<T: Serialize, S: Serializer>(
+    shared: &Arc<T>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    shared.as_ref().serialize(serializer)
 }
 
 impl SampleInput {
@@ -90,18 +102,18 @@ pub enum SampleTarget {
     /// One class.
     Class(u32),
     /// A class a step, `[T]`.
-    Tokens(Vec<u32>),
+    Tokens(Tokens),
     /// A text: its tokens, `[T]`, and the text as it is, which they may not say whole.
     Text {
         /// What the model is trained to write.
-        tokens: Vec<u32>,
+        tokens: Tokens,
         /// What it is scored by.
-        text: String,
+        text: Excerpt,
     },
     /// A drawing: its tokens, `[T]`, and the strokes as they are, which these tell in cells of a grid.
     Drawing {
         /// What the model is trained to write.
-        tokens: Vec<u32>,
+        tokens: Tokens,
         /// What it is scored by.
         strokes: Vec<Stroke>,
     },
@@ -128,7 +140,7 @@ impl Sample {
 
     /// Tokens in, tokens out.
     pub fn tokens(input: Vec<u32>, target: Vec<u32>) -> Self {
-        Self { input: SampleInput::Tokens(input), target: SampleTarget::Tokens(target) }
+        Self { input: SampleInput::Tokens(input.into()), target: SampleTarget::Tokens(target.into()) }
     }
 }
 
@@ -262,11 +274,11 @@ pub struct Schema {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// Trained on.
-    pub train: Vec<Sample>,
+    pub train: Samples,
     /// Decided on.
-    pub valid: Vec<Sample>,
+    pub valid: Samples,
     /// Looked at once.
-    pub test: Vec<Sample>,
+    pub test: Samples,
     /// What is common to them.
     pub schema: Schema,
 }
@@ -294,8 +306,8 @@ fn finite(x: &Features, channels: usize, what: &str) -> std::result::Result<(), 
     }
 }
 
-fn known(tokens: &[u32], n: usize, what: &str) -> std::result::Result<(), String> {
-    match tokens.iter().find(|&&token| token as usize >= n) {
+fn known(tokens: impl IntoIterator<Item = u32>, n: usize, what: &str) -> std::result::Result<(), String> {
+    match tokens.into_iter().find(|&token| token as usize >= n) {
         Some(token) => Err(format!("token {token} is outside {what} of {n}: they are counted from 0")),
         None => Ok(()),
     }
@@ -313,7 +325,7 @@ impl Dataset {
         {
             for (k, sample) in samples.iter().enumerate() {
                 self.schema
-                    .check_sample(mode, sample)
+                    .check_sample(mode, &sample)
                     .map_err(|e| Error::Input(format!("{split} sample {}: {e}", k + 1)))?;
             }
         }
@@ -325,7 +337,7 @@ impl Dataset {
         let tenth = samples.len() / 10;
         let test = samples.split_off(samples.len() - tenth);
         let valid = samples.split_off(samples.len() - tenth);
-        Self { train: samples, valid, test, schema }
+        Self { train: samples.into(), valid: valid.into(), test: test.into(), schema }
     }
 
     /// Drops the spelling of words, for a model that does not read it.
@@ -333,7 +345,8 @@ impl Dataset {
         if let InputSchema::Words { characters, .. } = &mut self.schema.input {
             characters.clear();
         }
-        for sample in [&mut self.train, &mut self.valid, &mut self.test].into_iter().flatten() {
+        let splits = [&mut self.train, &mut self.valid, &mut self.test];
+        for sample in splits.into_iter().flat_map(Samples::kept_mut) {
             if let SampleInput::Words { tokens, .. } = &mut sample.input {
                 sample.input = SampleInput::Tokens(std::mem::take(tokens));
             }
@@ -341,12 +354,28 @@ impl Dataset {
     }
 }
 
+/// Counts bytes, and keeps none of them.
+struct Size(u64);
+
+impl Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Schema {
     /// Refuses a schema of more bytes than are read from a model folder.
     pub(crate) fn check_size(&self) -> Result<()> {
-        let size = serde_json::to_vec_pretty(self).expect("plain data becomes JSON").len();
+        let mut size = Size(0);
+        serde_json::to_writer_pretty(&mut size, self).expect("plain data becomes JSON");
+        let Size(size) = size;
         // A line's end follows.
-        if size as u64 >= MAX_SCHEMA {
+        if size >= MAX_SCHEMA {
             return Err(Error::Input(format!(
                 "vocabulary, labels and scales take {size} bytes, a model folder has room for {MAX_SCHEMA}: \
                  raise `data.min_count`, lower `data.pieces`, or leave some columns out"
@@ -430,24 +459,24 @@ impl Schema {
                 finite(x, *channels, "the input").map_err(Error::Input)
             }
             (SampleInput::Tokens(tokens), InputSchema::Tokens { vocabulary }) => {
-                known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)
+                known(tokens.iter(), vocabulary.len(), "the vocabulary").map_err(Error::Input)
             }
             (SampleInput::Tokens(tokens), InputSchema::Text(sub_words)) => {
-                known(tokens, sub_words.pieces.len(), "the vocabulary").map_err(Error::Input)
+                known(tokens.iter(), sub_words.pieces.len(), "the vocabulary").map_err(Error::Input)
             }
             (SampleInput::Tokens(tokens), InputSchema::Words { vocabulary, characters, .. })
                 if characters.is_empty() =>
             {
-                known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)
+                known(tokens.iter(), vocabulary.len(), "the vocabulary").map_err(Error::Input)
             }
             (SampleInput::Words { tokens, spellings }, InputSchema::Words { vocabulary, characters, .. }) => {
-                known(tokens, vocabulary.len(), "the vocabulary").map_err(Error::Input)?;
-                if spellings.len() != tokens.len() || spellings.iter().any(Vec::is_empty) {
+                known(tokens.iter(), vocabulary.len(), "the vocabulary").map_err(Error::Input)?;
+                if spellings.len() != tokens.len() || spellings.iter().any(<[u32]>::is_empty) {
                     let (n, words) = (spellings.len(), tokens.len());
                     return refuse(format!("{n} spellings for {words} words: give one a word, none empty"));
                 }
-                let all = spellings.iter().try_for_each(|s| known(s, characters.len(), "the characters"));
-                all.map_err(Error::Input)
+                let spelled = |s: &[u32]| known(s.iter().copied(), characters.len(), "the characters");
+                spellings.iter().try_for_each(spelled).map_err(Error::Input)
             }
             (SampleInput::Attributes { vector, .. }, InputSchema::Attributes { attributes }) => {
                 let width: usize = attributes.iter().map(AttributeSchema::width).sum();
@@ -489,12 +518,15 @@ impl Schema {
                     ));
                 }
                 for (target, task) in targets.iter().zip(tasks) {
-                    let classes = match target {
-                        SampleTarget::Class(class) if !task.aligned => std::slice::from_ref(class),
+                    let what = format!("the labels of `{}`", task.name);
+                    let fits = match target {
+                        SampleTarget::Class(class) if !task.aligned => {
+                            known([*class], task.labels.len(), &what)
+                        }
                         SampleTarget::Tokens(tokens)
                             if task.aligned && tokens.len() == sample.input.steps() =>
                         {
-                            tokens
+                            known(tokens.iter(), task.labels.len(), &what)
                         }
                         _ => {
                             return refuse(format!(
@@ -504,25 +536,24 @@ impl Schema {
                             ));
                         }
                     };
-                    known(classes, task.labels.len(), &format!("the labels of `{}`", task.name))
-                        .map_err(Error::Input)?;
+                    fits.map_err(Error::Input)?;
                 }
                 1
             }
             (SampleTarget::Class(class), TargetSchema::Class { labels }) => {
-                known(&[*class], labels.len(), "the labels").map_err(Error::Input)?;
+                known([*class], labels.len(), "the labels").map_err(Error::Input)?;
                 1
             }
             (SampleTarget::Tokens(tokens), TargetSchema::Tokens { labels }) => {
-                known(tokens, labels.len(), "the labels").map_err(Error::Input)?;
+                known(tokens.iter(), labels.len(), "the labels").map_err(Error::Input)?;
                 tokens.len()
             }
             (SampleTarget::Text { tokens, .. }, TargetSchema::Text(sub_words)) => {
-                known(tokens, sub_words.pieces.len(), "the pieces").map_err(Error::Input)?;
+                known(tokens.iter(), sub_words.pieces.len(), "the pieces").map_err(Error::Input)?;
                 tokens.len()
             }
             (SampleTarget::Drawing { tokens, strokes }, TargetSchema::Drawing(grid)) => {
-                known(tokens, grid.n_tokens(), "the tokens of a drawing").map_err(Error::Input)?;
+                known(tokens.iter(), grid.n_tokens(), "the tokens of a drawing").map_err(Error::Input)?;
                 // Strokes are gone along pixel by pixel.
                 if !strokes.iter().flatten().flatten().all(|value| value.abs() <= 1e4) {
                     return refuse("a stroke has a point that is more than 10000 pixels away".into());
@@ -589,6 +620,12 @@ mod tests {
         }
         assert_says(schema(3, 3).check(), &["3 names are given for 2 channels"]);
         assert_says(schema(2, 2).check(), &["2 names are given for 3 channels"]);
+    }
+
+    #[test]
+    fn a_sample_is_small() {
+        // Files have millions, and each counts against the memory that its file may take.
+        assert!(size_of::<Sample>() <= 80, "{}", size_of::<Sample>());
     }
 
     #[test]

@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::hash::Hash;
+use std::iter::StepBy;
 use std::ops::Range;
 use std::path::Path;
 
@@ -23,7 +26,12 @@ pub(super) fn contiguous(n: usize, valid: f64, test: f64) -> [Range<usize>; 3] {
 /// Draws validation and test items such that each has as much of every group as the whole has.
 ///
 /// Each part keeps the order of the file.
-pub(super) fn stratified(groups: &[&str], valid: f64, test: f64, seed: u64) -> [Vec<usize>; 3] {
+pub(super) fn stratified<G: Copy + Eq + Hash>(
+    groups: &[G],
+    valid: f64,
+    test: f64,
+    seed: u64,
+) -> [Vec<usize>; 3] {
     let mut sizes = HashMap::new();
     for group in groups {
         *sizes.entry(*group).or_insert(0usize) += 1;
@@ -32,12 +40,12 @@ pub(super) fn stratified(groups: &[&str], valid: f64, test: f64, seed: u64) -> [
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     // The i-th of n of a group stands at i/n, so that any stretch of (0, 1] has a fair share of every group, and the
     // last of each group is the last to be held out.
-    let mut ranks: HashMap<&str, usize> = HashMap::new();
+    let mut ranks: HashMap<G, usize> = HashMap::new();
     let mut places: Vec<(f64, usize)> = Vec::with_capacity(groups.len());
     for i in order {
         let rank = ranks.entry(groups[i]).or_default();
         *rank += 1;
-        places.push((*rank as f64 / sizes[groups[i]] as f64, i));
+        places.push((*rank as f64 / sizes[&groups[i]] as f64, i));
     }
     places.sort_by(|a, b| a.0.total_cmp(&b.0));
     let valid = share(groups.len(), valid);
@@ -57,31 +65,44 @@ pub(super) fn by_class(
     test: f64,
     seed: u64,
 ) -> Result<[Vec<usize>; 3]> {
+    by_group(path, groups, |group| group, [valid, test], seed)
+}
+
+/// As [`by_class`], of groups that `name` tells the names of.
+pub(super) fn by_group<G: Copy + Eq + Hash, N: Display>(
+    path: &Path,
+    groups: &[G],
+    name: impl Fn(G) -> N,
+    [valid, test]: [f64; 2],
+    seed: u64,
+) -> Result<[Vec<usize>; 3]> {
     let parts = stratified(groups, valid, test, seed);
-    let kept: HashSet<&str> = parts[0].iter().map(|i| groups[*i]).collect();
+    let kept: HashSet<G> = parts[0].iter().map(|i| groups[*i]).collect();
     match groups.iter().find(|group| !kept.contains(*group)) {
         Some(group) => Err(Error::file(
             path,
             format!(
-                "no case of `{group}` is left to train on: lower `data.valid_fraction` and \
-                 `data.test_fraction`, or name files for validation and test"
+                "no case of `{}` is left to train on: lower `data.valid_fraction` and \
+                 `data.test_fraction`, or name files for validation and test",
+                name(*group)
             ),
         )),
         None => Ok(parts),
     }
 }
 
-/// Where windows of `window` items start, every `stride` items of `range`, the item `horizon` after each still inside.
+/// Where windows of `window` items start, every `stride` items of `range`, one or more, the item `horizon` after each
+/// still inside.
 pub(super) fn windows(
     path: &Path,
     range: &Range<usize>,
     (window, horizon, stride): (usize, usize, usize),
     unit: &str,
-) -> Result<Vec<usize>> {
+) -> Result<StepBy<Range<usize>>> {
     let needed = window.saturating_add(horizon);
     // A part that was not asked for has no windows; that is no error here.
     if range.is_empty() {
-        return Ok(Vec::new());
+        return Ok((0..0).step_by(1));
     }
     if range.len() < needed {
         let message = format!(
@@ -91,7 +112,7 @@ pub(super) fn windows(
         );
         return Err(Error::file(path, message));
     }
-    Ok((range.start..=range.end - needed).step_by(stride).collect())
+    Ok((range.start..range.end - needed + 1).step_by(stride))
 }
 
 /// Mean and deviation of each channel over all rows of `parts`; a constant channel gets deviation 1.
@@ -182,10 +203,13 @@ mod tests {
 
     #[test]
     fn windows_stay_inside() {
-        let at = |range, shape| windows(Path::new("f"), &range, shape, "rows");
+        let at = |range, shape| {
+            windows(Path::new("f"), &range, shape, "rows").map(|starts| starts.collect::<Vec<_>>())
+        };
         assert_eq!(at(10..20, (3, 1, 3)).unwrap(), [10, 13, 16]);
         assert_eq!(at(0..4, (2, 2, 1)).unwrap(), [0]);
         assert!(at(5..5, (2, 2, 1)).unwrap().is_empty());
+        assert!(at(5..5, (0, 1, 0)).unwrap().is_empty());
         assert_says(at(0..3, (2, 2, 1)), &["3 rows", "need 4"]);
         assert_says(at(0..3, (usize::MAX, 2, 1)), &["3 rows"]);
         assert_says(at(0..3, (2, usize::MAX, 1)), &["3 rows"]);

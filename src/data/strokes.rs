@@ -13,8 +13,10 @@
 //! cells in which each point of a stroke lies, points that are `spacing` pixels apart at most; a token that lifts the pen
 //! between two strokes; and one that ends the drawing.
 
+use super::memory::Budget;
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Schema, Stroke, TargetSchema};
-use super::{MAX_VALUES, Source, input_features, mismatch, read_text, split, stream};
+use super::shared::{Numbers, Tokens};
+use super::{MAX_VALUES, Source, each, input_features, mismatch, read_text, split, stream};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use crate::file::read_bytes;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Pixels of a side of a drawing's picture.
 pub const FRAME: usize = 105;
@@ -34,6 +37,17 @@ const BYTES: usize = (FRAME * FRAME).div_ceil(8);
 
 /// Points of a drawing at most: more are no drawing.
 const MOST_POINTS: usize = 10_000;
+
+/// Bytes of a line at most: so many points and a picture need less, in all their digits.
+const MOST_LINE: usize = 1 << 20;
+
+/// Bytes that a drawing takes beside its points, its tokens and the picture that a model reads: as it is read, as a sample,
+/// its number in a part, and the allocator's own.
+const DRAWING: usize = size_of::<Drawing>() + BYTES + size_of::<Sample>() + size_of::<usize>() + 192;
+
+/// Bytes of a stroke and of each of its points.
+const STROKE: usize = size_of::<Stroke>() + 32;
+const POINT: usize = size_of::<[f32; 2]>();
 
 /// Bytes of a PNG file at most.
 const MAX_PICTURE: u64 = 64 << 20;
@@ -82,7 +96,10 @@ impl Grid {
                 tokens.push(LIFT);
             }
             let start = tokens.len();
-            for point in evenly(stroke, spacing as f64) {
+            for point in along(stroke, spacing as f64) {
+                if tokens.len() >= most {
+                    break;
+                }
                 let [column, row] = point.map(|at| ((at / self.cell()).max(0.0) as usize).min(self.side - 1));
                 let token = FIRST + (row * self.side + column) as u32;
                 if tokens[start..].last() != Some(&token) {
@@ -178,28 +195,32 @@ fn brightness(pixel: &[u8]) -> f32 {
 
 /// Points along a stroke, as far apart as each other and at most `spacing`; its ends are among them.
 pub(crate) fn evenly(stroke: &[[f32; 2]], spacing: f64) -> Stroke {
-    let mut along = Vec::with_capacity(stroke.len());
+    along(stroke, spacing).collect()
+}
+
+/// [`evenly`], one by one: there may be many of a stroke of few points.
+fn along(stroke: &[[f32; 2]], spacing: f64) -> impl Iterator<Item = [f32; 2]> {
+    let mut lengths = Vec::with_capacity(stroke.len());
     let mut length = 0.0;
     for (k, point) in stroke.iter().enumerate() {
         length += if k > 0 { distance(&stroke[k - 1], point) } else { 0.0 };
-        along.push(length);
+        lengths.push(length);
     }
     let n = (length / spacing).ceil() as usize;
-    if n == 0 {
-        return stroke.iter().take(1).copied().collect();
-    }
     let mut k = 0;
-    (0..=n)
-        .map(|step| {
-            let at = length * step as f64 / n as f64;
-            while k + 2 < stroke.len() && along[k + 1] < at {
-                k += 1;
-            }
-            let part = along[k + 1] - along[k];
-            let share = if part > 0.0 { ((at - along[k]) / part).clamp(0.0, 1.0) as f32 } else { 0.0 };
-            [0, 1].map(|axis| stroke[k][axis] + share * (stroke[k + 1][axis] - stroke[k][axis]))
-        })
-        .collect()
+    // One that has no length is one point, if it has any.
+    let only = stroke.first().copied().filter(|_| n == 0);
+    let steps = if n == 0 { 0..0 } else { 0..n + 1 };
+    let points = steps.map(move |step| {
+        let at = length * step as f64 / n as f64;
+        while k + 2 < stroke.len() && lengths[k + 1] < at {
+            k += 1;
+        }
+        let part = lengths[k + 1] - lengths[k];
+        let share = if part > 0.0 { ((at - lengths[k]) / part).clamp(0.0, 1.0) as f32 } else { 0.0 };
+        [0, 1].map(|axis| stroke[k][axis] + share * (stroke[k + 1][axis] - stroke[k][axis]))
+    });
+    only.into_iter().chain(points)
 }
 
 /// How far two points are from each other.
@@ -276,6 +297,7 @@ struct Line {
 }
 
 /// A line of a file.
+#[derive(Default)]
 struct Drawing {
     drawer: u64,
     strokes: Vec<Stroke>,
@@ -285,6 +307,9 @@ struct Drawing {
 
 impl Drawing {
     fn parse(line: &str) -> Result<Self, String> {
+        if line.len() > MOST_LINE {
+            return Err(format!("the line is longer than {} MiB: leave the drawing out", MOST_LINE >> 20));
+        }
         let Line { drawer, strokes, image } = serde_json::from_str(line).map_err(|e| {
             format!("the line is no drawing ({e}): write {{\"strokes\": [[[x, y, milliseconds], ...], ...], \"image\": \"...\"}}")
         })?;
@@ -312,11 +337,15 @@ impl Drawing {
         }
         let stroke =
             |points: Vec<[f64; 3]>| points.into_iter().map(|[x, y, _]| [x as f32, y as f32]).collect();
-        Ok(Self {
-            drawer,
-            strokes: strokes.into_iter().map(stroke).collect(),
-            image: digits.chunks(2).map(|pair| 16 * pair[0] + pair[1]).collect(),
-        })
+        let mut strokes: Vec<Stroke> = strokes.into_iter().map(stroke).collect();
+        // Of what they were read into there may be more.
+        strokes.shrink_to_fit();
+        Ok(Self { drawer, strokes, image: digits.chunks(2).map(|pair| 16 * pair[0] + pair[1]).collect() })
+    }
+
+    /// Bytes that its strokes take.
+    fn n_bytes(&self) -> usize {
+        self.strokes.iter().map(|stroke| STROKE + stroke.len() * POINT).sum()
     }
 
     /// The shares of ink of its picture, moved or as it is.
@@ -385,6 +414,8 @@ fn times(matrix: &[[f32; 2]; 2], [x, y]: [f32; 2]) -> [f32; 2] {
 pub(super) struct Drawings {
     path: PathBuf,
     drawings: Vec<Drawing>,
+    /// For each drawing once, with a picture of the usual size: what `copies` and `side` make of it comes on top.
+    budget: Budget,
     grid: Grid,
     spacing: usize,
     steps: usize,
@@ -393,6 +424,7 @@ pub(super) struct Drawings {
 }
 
 /// Drawings, and their copies.
+#[derive(Default)]
 pub(super) struct Part {
     drawings: Vec<usize>,
     copies: usize,
@@ -401,25 +433,37 @@ pub(super) struct Part {
 
 impl Source for Drawings {
     type Part = Part;
+    type Split = Vec<Sample>;
 
     fn open(path: &Path, config: &DataConfig, _: IoMode, schema: Option<&Schema>) -> Result<Self> {
         let text = read_text(path)?;
-        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        let drawing = |(number, line): (usize, &str)| {
+        let side = config.side.unwrap_or(DEFAULT_SIDE);
+        let picture = side.min(DEFAULT_SIDE).pow(2) * size_of::<f32>();
+        let mut budget = Budget::new(path, text.len());
+        // It stands beside the drawings.
+        budget.take(text.len(), 0)?;
+        let (mut drawings, mut read) = (Vec::new(), 0);
+        for (number, line) in (1..).zip(text.lines()) {
+            read += line.len() + 1;
+            if line.trim().is_empty() {
+                continue;
+            }
             let drawing = Drawing::parse(line).and_then(|drawing| match drawing.strokes.is_empty() {
                 true => Err("the drawing has no stroke: leave it out".into()),
                 false => Ok(drawing),
             });
-            drawing.map_err(|message| Error::line(path, number, message))
-        };
-        let drawings: Vec<Drawing> = lines.map(drawing).collect::<Result<_>>()?;
+            let drawing = drawing.map_err(|message| Error::line(path, number, message))?;
+            budget.take(DRAWING + picture + drawing.n_bytes(), read)?;
+            drawings.push(drawing);
+        }
         if drawings.is_empty() {
             return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         Ok(Self {
             path: path.into(),
             drawings,
-            grid: Grid { side: config.side.unwrap_or(DEFAULT_SIDE) },
+            budget,
+            grid: Grid { side },
             spacing: config.spacing.unwrap_or(DEFAULT_SPACING),
             steps: config.steps.unwrap_or(DEFAULT_STEPS),
             copies: if schema.is_none() { config.copies.unwrap_or(0) } else { 0 },
@@ -449,37 +493,56 @@ impl Source for Drawings {
         })
     }
 
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
+    fn samples(mut self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Vec<Sample>; 3]> {
+        each(parts, |part| self.samples_of(&part, schema))
+    }
+}
+
+impl Drawings {
+    /// The samples of a part, whose drawings go as they come.
+    fn samples_of(&mut self, part: &Part, schema: &Schema) -> Result<Vec<Sample>> {
         let (channels, _) = input_features(&schema.input)?;
         let TargetSchema::Drawing(grid) = schema.target else { return Err(mismatch()) };
         if channels != grid.side * grid.side {
             return Err(mismatch());
         }
-        let drawings = || part.drawings.iter().map(|&k| &self.drawings[k]);
-        let points: usize = drawings().flat_map(|drawing| &drawing.strokes).map(Vec::len).sum();
-        let values = (drawings().count() * channels + 2 * points).saturating_mul(1 + part.copies);
+        let drawings = part.drawings.iter().map(|&k| &self.drawings[k]);
+        let points: usize = drawings.flat_map(|drawing| &drawing.strokes).map(Vec::len).sum();
+        let n = part.drawings.len().saturating_mul(1 + part.copies);
+        let values = (part.drawings.len() * channels + 2 * points).saturating_mul(1 + part.copies);
         if values > MAX_VALUES {
             let message = format!("makes {values} values in all: lower it, the limit is {MAX_VALUES}");
             return Err(Error::config("data.copies", message));
         }
         let parts = parts(FRAME, grid.side);
-        let sample = |drawing: &Drawing, motion: Option<&Motion>| {
-            let moved = |point: &[f32; 2]| motion.map_or(*point, |motion| motion.there(*point));
-            let strokes: Vec<Stroke> =
-                drawing.strokes.iter().map(|stroke| stroke.iter().map(moved).collect()).collect();
-            Sample {
-                input: SampleInput::Features(drawing.picture(&parts, motion)),
-                target: SampleTarget::Drawing {
-                    tokens: grid.encode(&strokes, self.spacing, self.steps),
-                    strokes,
-                },
-            }
-        };
-        let mut samples: Vec<Sample> = drawings().map(|drawing| sample(drawing, None)).collect();
+        let mut samples = Vec::with_capacity(n);
         let mut rng = ChaCha8Rng::seed_from_u64(part.seed);
         rng.set_stream(stream::COPIES);
-        for _ in 0..part.copies {
-            samples.extend(drawings().map(|drawing| sample(drawing, Some(&Motion::draw(&mut rng)))));
+        // The drawings as they are, and then each copy of them.
+        for copy in 0..=part.copies {
+            for &k in &part.drawings {
+                let drawing = &self.drawings[k];
+                let motion = (copy > 0).then(|| Motion::draw(&mut rng));
+                let moved = |point: &[f32; 2]| motion.as_ref().map_or(*point, |motion| motion.there(*point));
+                let strokes: Vec<Stroke> =
+                    drawing.strokes.iter().map(|stroke| stroke.iter().map(moved).collect()).collect();
+                let written = grid.encode(&strokes, self.spacing, self.steps);
+                let mut tokens = Numbers::with_capacity(written.len(), grid.n_tokens());
+                written.iter().for_each(|&token| tokens.push(token));
+                if copy == 0 {
+                    self.budget.take_all(written.len() * Numbers::width(grid.n_tokens()))?;
+                }
+                samples.push(Sample {
+                    input: SampleInput::Features(drawing.picture(&parts, motion.as_ref())),
+                    target: SampleTarget::Drawing {
+                        tokens: Tokens::part(&Arc::new(tokens), 0..written.len()),
+                        strokes,
+                    },
+                });
+                if copy == part.copies {
+                    self.drawings[k] = Drawing::default();
+                }
+            }
         }
         Ok(samples)
     }
@@ -489,7 +552,7 @@ impl Source for Drawings {
 mod tests {
     use super::*;
     use crate::data::tests::{assert_says, config, file};
-    use crate::data::{Dataset, load, load_split};
+    use crate::data::{Dataset, Samples, load, load_split};
 
     const MODE: IoMode = IoMode::OneToMany;
     const GRID: Grid = Grid { side: 21 };
@@ -519,12 +582,12 @@ mod tests {
         load(&config("strokes", Some(file(text).path()), more), MODE, 0)
     }
 
-    fn parts_of(sample: &Sample) -> (&[f32], &[u32], &[Stroke]) {
+    fn parts_of(sample: &Sample) -> (&[f32], Vec<u32>, &[Stroke]) {
         match sample {
             Sample {
                 input: SampleInput::Features(picture),
                 target: SampleTarget::Drawing { tokens, strokes },
-            } => (&picture.data, tokens, strokes),
+            } => (&picture.data, tokens.to_vec(), strokes),
             other => panic!("{other:?}"),
         }
     }
@@ -538,7 +601,8 @@ mod tests {
         // Eight hands, one and one, each with three drawings.
         assert_eq!([data.train.len(), data.valid.len(), data.test.len()], [24, 3, 3]);
         assert_eq!(data.schema.target, TargetSchema::Drawing(GRID));
-        let (picture, tokens, strokes) = parts_of(&data.train[0]);
+        let sample = data.train.at(0);
+        let (picture, tokens, strokes) = parts_of(&sample);
         // Five pixels make a cell.
         for (k, share) in picture.iter().enumerate() {
             let inside = (8..12).contains(&(k % 21)) && (8..12).contains(&(k / 21));
@@ -549,12 +613,12 @@ mod tests {
         assert_eq!(tokens, [along.as_slice(), &[1, cell(10, 10), 0]].concat());
         assert_eq!(strokes, [vec![[40.0, 40.0], [60.0, 40.0]], vec![[50.0, 50.0]]]);
         let middles: Stroke = (8..=12).map(|column| [5.0 * column as f32 + 2.5, 42.5]).collect();
-        assert_eq!(GRID.decode(tokens), [middles, vec![[52.5, 52.5]]]);
+        assert_eq!(GRID.decode(&tokens), [middles, vec![[52.5, 52.5]]]);
         assert_eq!(load_split(&table, MODE, &data.schema, None, 0).unwrap(), data.test);
         assert_says(load_split(&table, MODE, &Schema::features(441, 1), None, 0), &["data of another kind"]);
         // What predict reads of a line.
         let SampleInput::Features(line) = GRID.parse(&square(1)).unwrap() else { panic!("no features") };
-        assert_eq!(line.data, picture);
+        assert_eq!(line.data, *picture);
     }
 
     #[test]
@@ -562,10 +626,10 @@ mod tests {
         // Each hand draws a dot of its own.
         let dot = |k: u64| line(k % 10, &format!("[[[{},5,0]]]", 10 * (k % 10)), |_, _| false);
         let data = loaded(&(0..40).map(dot).collect::<String>(), "valid_fraction = 0.2").unwrap();
-        let hands = |samples: &[Sample]| -> HashSet<u32> {
-            samples.iter().map(|sample| parts_of(sample).2[0][0][0] as u32).collect()
+        let hands = |samples: &Samples| -> HashSet<u32> {
+            samples.iter().map(|sample| parts_of(&sample).2[0][0][0] as u32).collect()
         };
-        let [train, valid, test] = [&data.train, &data.valid, &data.test].map(|samples| hands(samples));
+        let [train, valid, test] = [&data.train, &data.valid, &data.test].map(hands);
         assert_eq!([train.len(), valid.len(), test.len()], [7, 2, 1]);
         assert!(train.is_disjoint(&valid) && train.is_disjoint(&test) && valid.is_disjoint(&test));
     }
@@ -575,8 +639,8 @@ mod tests {
         let data = loaded(&squares(), "copies = 2\nside = 35\nspacing = 1").unwrap();
         assert_eq!([data.train.len(), data.valid.len(), data.test.len()], [72, 3, 3]);
         let mut starts: Vec<[u32; 2]> = Vec::new();
-        for sample in &data.train[24..] {
-            let (picture, tokens, strokes) = parts_of(sample);
+        for sample in data.train.iter().skip(24) {
+            let (picture, tokens, strokes) = parts_of(&sample);
             // The square's middle is still ink, and its size about the same.
             let middle = strokes[1][0].map(|at| (at / 3.0) as usize);
             assert!(picture[35 * middle[1] + middle[0]] > 0.99);
@@ -608,7 +672,7 @@ mod tests {
         assert_says(schema(129 * 129, 129).check(), &["129 by 129 cells", "128 by 128"]);
         let sample = |tokens: &[u32], far: f32| Sample {
             input: SampleInput::Features(Features::vector(vec![0.0; 441])),
-            target: SampleTarget::Drawing { tokens: tokens.to_vec(), strokes: vec![vec![[0.0, far]]] },
+            target: SampleTarget::Drawing { tokens: tokens.to_vec().into(), strokes: vec![vec![[0.0, far]]] },
         };
         let check = |sample| schema(441, 21).check_sample(MODE, &sample);
         check(sample(&[442, 1, 2, 0], 100.0)).unwrap();
@@ -644,6 +708,7 @@ mod tests {
         let corner = 2 + 20 * 21;
         assert_eq!(GRID.encode(&strokes, 5, 99), [corner, corner + 1, 1, 2, 0]);
         assert_eq!(GRID.encode(&strokes, 5, 2), [corner, corner + 1, 0]);
+        assert_eq!(GRID.encode(&strokes, 5, 0), [0]);
         assert_eq!(GRID.n_tokens(), 443);
         assert_eq!(GRID.decode(&[1, 1, 2, 1, 0, 3]), [vec![[2.5, 2.5]]]);
         assert_eq!(GRID.decode(&[]), Vec::<Stroke>::new());
@@ -762,6 +827,7 @@ mod tests {
             (image("0"), "`image` is not 2758 hexadecimal digits"),
             (good.replace("\"image\":\"0", "\"image\":\"x"), "`image` is not 2758 hexadecimal digits"),
             (good.replace("[50,50,30]", &["[50,50,30]"; MOST_POINTS].join(",")), "more than 10000 points"),
+            (format!("{{\"char\":\"{}\",{}", "x".repeat(MOST_LINE), &good[1..]), "longer than 1 MiB"),
         ] {
             assert_says(loaded(&format!("{good}\n{text}"), ""), &[":3:", says]);
         }

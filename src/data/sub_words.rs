@@ -1,19 +1,35 @@
 //! Sub-word units: byte-pair encoding ([Sennrich et al. 2016](https://arxiv.org/abs/1508.07909)), trained on the
 //! training text and stored with the model.
 //!
-//! A text is split at white space and around every sign that is neither letter nor digit; each part is made of pieces,
-//! and a piece that starts a word begins with `▁`. So the pieces of a text, one after the other, are the text again.
+//! A text is split at white space and around every sign that is neither letter nor digit, and a run of more than 256
+//! letters after these; each part is made of pieces, and a piece that starts a word begins with `▁`. So the pieces of a
+//! text, one after the other, are the text again.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use tokenizers::Model;
 use tokenizers::models::bpe::{BPE, BpeTrainer, Vocab};
-use tokenizers::{Model, Trainer};
 
 /// Piece 0, which ends a text.
 pub const END: &str = "</s>";
 
 /// Piece 1, which stands for characters that training has not seen.
 pub const UNKNOWN: &str = "<unk>";
+
+/// Bytes that learning takes for a distinct part, and for each of its characters.
+const PART: usize = 160;
+const PART_CHARACTER: usize = 80;
+
+/// Letters and digits of a part at most: the longer it is, the more time and memory its pieces take to be found. A longer
+/// run, as in a script without spaces, is read all the same, in parts.
+const LONGEST: usize = 256;
+
+/// Parts whose pieces are kept for when they come again. The tokenizers crate keeps none of 256 bytes or more, and of a
+/// shorter one its text, and room for as many tokens of 32 bytes as that has bytes: at most 1024 times 8.2 KiB, 8 MiB; of
+/// ordinary words half a MiB at most.
+const KEPT: usize = 1024;
 
 /// What a word begins with.
 const SPACE: char = '▁';
@@ -34,20 +50,47 @@ pub struct SubWords {
 impl SubWords {
     /// The `n_pieces` that make up `texts` best, [`END`] and [`UNKNOWN`] among them; fewer where there are not so many,
     /// more where there are more characters.
-    pub fn train<'a>(
-        texts: impl Iterator<Item = &'a str> + Send,
+    pub fn train<T: AsRef<str>>(
+        texts: impl Iterator<Item = T>,
         n_pieces: usize,
         lowercase: bool,
     ) -> Result<Self> {
+        Self::train_within(texts, n_pieces, lowercase, usize::MAX)
+    }
+
+    /// As [`train`](Self::train), in about `most` bytes.
+    pub(super) fn train_within<T: AsRef<str>>(
+        texts: impl Iterator<Item = T>,
+        n_pieces: usize,
+        lowercase: bool,
+        most: usize,
+    ) -> Result<Self> {
         let failed = |e: tokenizers::Error| Error::Input(format!("no sub-words can be learnt: {e}"));
-        let mut trainer = BpeTrainer::builder()
+        // How often each distinct part is there, and what learning takes for them.
+        let (mut counts, mut taken) = (HashMap::<String, u64>::new(), 0);
+        for text in texts {
+            let text = cased(text.as_ref(), lowercase);
+            for part in parts(&text) {
+                if let Some(count) = counts.get_mut(&*part) {
+                    *count += 1;
+                    continue;
+                }
+                taken += PART + PART_CHARACTER * part.chars().count();
+                if taken > most {
+                    return Err(too_many(counts.len() + 1, most));
+                }
+                counts.insert(part.into_owned(), 1);
+            }
+        }
+        let trainer = BpeTrainer::builder()
             .vocab_size(n_pieces.saturating_sub(2))
             .min_frequency(2)
             .show_progress(false)
             .build();
-        trainer.feed(texts, |text| Ok(parts(text, lowercase))).map_err(failed)?;
+        // In the crate's own kind of map.
+        let counts = counts.into_iter().map(|(part, count)| (part.into(), count)).collect();
         let mut model = BPE::default();
-        trainer.train(&mut model).map_err(failed)?;
+        trainer.do_train(&counts, &mut model).map_err(failed)?;
         let mut pieces: Vec<(u32, String)> = model.get_vocab().into_iter().map(|(p, k)| (k, p)).collect();
         pieces.sort_unstable();
         let pieces: Vec<String> = pieces.into_iter().map(|(_, piece)| piece).collect();
@@ -89,6 +132,7 @@ impl SubWords {
             .vocab_and_merges(vocabulary, merges)
             .unk_token(UNKNOWN.into())
             .fuse_unk(true)
+            .cache_capacity(KEPT)
             .build();
         match model {
             Ok(model) => Ok(SubWordReader { model, pieces: self.pieces.clone(), lowercase: self.lowercase }),
@@ -109,7 +153,8 @@ impl SubWordReader {
     /// The pieces of a text, and [`END`]; at most `most` of them before it.
     pub fn encode(&self, text: &str, most: usize) -> Vec<u32> {
         let mut tokens: Vec<u32> = Vec::new();
-        for part in parts(text, self.lowercase) {
+        let text = cased(text, self.lowercase);
+        for part in parts(&text) {
             // Cannot fail: there is a piece for what is unknown.
             let pieces = self.model.tokenize(&part).unwrap_or_default();
             tokens.extend(pieces.into_iter().map(|piece| piece.id));
@@ -135,27 +180,40 @@ impl SubWordReader {
     }
 }
 
+/// A training text of whose `n` first different parts no sub-words can be learnt in `most` bytes.
+fn too_many(n: usize, most: usize) -> Error {
+    let message = format!(
+        "has too many different words for its size: to learn sub-words of {n} of them takes more than the {} MiB of \
+         memory that are left; leave out what is no text, or train on fewer lines",
+        most >> 20
+    );
+    Error::Input(message)
+}
+
+fn cased(text: &str, lowercase: bool) -> Cow<'_, str> {
+    if lowercase { text.to_lowercase().into() } else { text.into() }
+}
+
 /// What pieces are found in: words, and the signs in them, a word's first part after [`SPACE`].
-fn parts(text: &str, lowercase: bool) -> Vec<String> {
-    let text = if lowercase { text.to_lowercase() } else { text.to_string() };
-    let mut parts = Vec::new();
-    for word in text.split(|c: char| c.is_whitespace() || c == SPACE).filter(|word| !word.is_empty()) {
-        let mut part = String::from(SPACE);
-        for c in word.chars() {
-            if c.is_alphanumeric() {
-                part.push(c);
-                continue;
+fn parts(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let words = text.split(|c: char| c.is_whitespace() || c == SPACE).filter(|word| !word.is_empty());
+    words.flat_map(|word| {
+        let (mut rest, mut begins) = (word, true);
+        std::iter::from_fn(move || {
+            let letters = rest.char_indices().take(LONGEST).take_while(|(_, c)| c.is_alphanumeric());
+            let end = letters.last().map_or(0, |(at, c)| at + c.len_utf8());
+            if std::mem::take(&mut begins) {
+                let (first, after) = rest.split_at(end);
+                rest = after;
+                return Some(Cow::Owned(format!("{SPACE}{first}")));
             }
-            if !part.is_empty() {
-                parts.push(std::mem::take(&mut part));
-            }
-            parts.push(c.to_string());
-        }
-        if !part.is_empty() {
-            parts.push(part);
-        }
-    }
-    parts
+            // Letters, or one sign.
+            let end = if end > 0 { end } else { rest.chars().next()?.len_utf8() };
+            let (part, after) = rest.split_at(end);
+            rest = after;
+            Some(Cow::Borrowed(part))
+        })
+    })
 }
 
 #[cfg(test)]
@@ -183,11 +241,43 @@ mod tests {
         assert_eq!(reader.decode(&reader.encode("  The ▁ LOWEST\tone,(wid) ", 99)), "the lowest one,(wid)");
         assert_eq!(reader.encode("the the the", 2).len(), 3);
         assert_eq!(reader.encode("", 9), [0]);
+        // A run of letters that is read in parts.
+        let long = "lowest".repeat(100);
+        assert_eq!(reader.decode(&reader.encode(&long, 999)), long);
         // Unknown characters side by side are one.
         assert_eq!(reader.encode("zz", 9).iter().filter(|&&token| token == 1).count(), 1);
         assert_eq!(reader.decode(&[1, 99_999, 0, 5]), "<unk>");
         // What ends a text is no text.
         assert!(!reader.encode("the </s> one <unk>", 99)[..6].contains(&0));
+    }
+
+    #[test]
+    fn parts_are_words_and_signs() {
+        let long = "ab".repeat(300);
+        let after_a_sign = format!(".{long}");
+        let (head, middle, tail) = (&long[..256], &long[..256], &long[..88]);
+        for (text, expected) in [
+            ("  The ▁ low\tone ", "▁The ▁low ▁one".to_string()),
+            ("don't (wid)...", "▁don ' t ▁ ( wid ) . . .".into()),
+            ("é9, ß", "▁é9 , ▁ß".into()),
+            ("", String::new()),
+            (long.as_str(), format!("▁{head} {middle} {tail}")),
+            (after_a_sign.as_str(), format!("▁ . {head} {middle} {tail}")),
+        ] {
+            assert_eq!(parts(text).collect::<Vec<_>>().join(" "), expected, "{text}");
+        }
+        // As they are in lower case as a whole: the last letter of a Greek word is another one.
+        assert_eq!(parts(&cased("ΑΣ", true)).collect::<String>(), "▁ας");
+    }
+
+    #[test]
+    fn what_takes_too_much_memory_is_refused() {
+        let words = |n: usize| (0..n).map(|k| format!("w{k:04}"));
+        SubWords::train_within(words(1000), 50, false, 1 << 20).unwrap();
+        let error = SubWords::train_within(words(2000), 50, false, 1 << 20).unwrap_err().to_string();
+        assert!(error.contains("different words") && error.contains("the 1 MiB of memory"), "{error}");
+        // The same word again and again is one.
+        SubWords::train_within(["w"; 10_000].into_iter(), 50, false, 1 << 10).unwrap();
     }
 
     #[test]

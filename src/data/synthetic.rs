@@ -11,7 +11,7 @@
 use super::sample::{
     Dataset, Features, InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema,
 };
-use super::{MAX_VALUES, mismatch};
+use super::{MAX_VALUES, Samples, mismatch};
 use crate::config::{DataConfig, DataFormat};
 use crate::error::{Error, Result};
 use rand::{RngExt, SeedableRng};
@@ -48,7 +48,7 @@ pub(super) fn load_test(
     stored: &Schema,
     path: Option<&Path>,
     seed: u64,
-) -> Result<Vec<Sample>> {
+) -> Result<Samples> {
     if let Some(path) = path {
         let message = format!("`{}` data are made, not read: leave the file out", config.format.name());
         return Err(Error::file(path, message));
@@ -59,7 +59,7 @@ pub(super) fn load_test(
     make(config, seed, TEST)
 }
 
-fn make(config: &DataConfig, seed: u64, stream: u64) -> Result<Vec<Sample>> {
+fn make(config: &DataConfig, seed: u64, stream: u64) -> Result<Samples> {
     let steps = config.steps.unwrap_or(100);
     let samples = config.samples.unwrap_or(10_000);
     let samples = if stream == TRAIN { samples } else { (samples / 10).max(1) };
@@ -86,8 +86,8 @@ fn add(steps: usize, rng: &mut ChaCha8Rng) -> Sample {
         sum += data[2 * marked];
     }
     Sample {
-        input: SampleInput::Features(Features { data, channels: 2 }),
-        target: SampleTarget::Features(Features { data: vec![sum], channels: 1 }),
+        input: SampleInput::Features(Features { data: data.into(), channels: 2 }),
+        target: SampleTarget::Features(Features { data: vec![sum].into(), channels: 1 }),
     }
 }
 
@@ -98,7 +98,7 @@ fn copy(steps: usize, rng: &mut ChaCha8Rng) -> Sample {
     input[COPIED + steps - 1] = DELIMITER;
     let mut target = vec![BLANK; steps + COPIED];
     target.extend(symbols);
-    Sample { input: SampleInput::Tokens(input), target: SampleTarget::Tokens(target) }
+    Sample::tokens(input, target)
 }
 
 fn schema(format: DataFormat) -> Schema {
@@ -158,12 +158,13 @@ mod tests {
             else {
                 panic!("no tokens");
             };
+            let (input, target) = (input.to_vec(), target.to_vec());
             assert!(input[..10].iter().all(|t| *t < SYMBOLS));
             assert_eq!(input[10..], [8, 8, 9, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8]);
             assert_eq!(target[..13], [8; 13]);
             assert_eq!(target[13..], input[..10]);
         }
-        assert_ne!(data.train[0], data.train[1]);
+        assert_ne!(data.train.at(0), data.train.at(1));
     }
 
     #[test]

@@ -11,10 +11,11 @@
 //! `tag_column` says which column is the tag, the word's being 0. A tag that the training part does not have stands as
 //! `<unk>`, which no model learns to say: it counts as a mistake.
 
+use super::memory::Budget;
 use super::sample::{Sample, SampleTarget, Schema, TargetSchema};
 use super::vocabulary::Vocabulary;
-use super::words::{self, UNKNOWN, WordReader};
-use super::{Source, mismatch, read_text, split};
+use super::words::{self, Corpus, Sentences, UNKNOWN, WordReader};
+use super::{Source, collected, each, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -23,24 +24,32 @@ use std::path::{Path, PathBuf};
 /// A file of tagged sentences.
 pub(super) struct Tagged {
     path: PathBuf,
-    sentences: Vec<Sentence>,
+    words: Corpus,
+    /// As many sentences as there are of words, and as long.
+    tags: Corpus,
     min_count: usize,
     lowercase: bool,
 }
 
-#[derive(Default)]
-struct Sentence {
-    words: Vec<String>,
-    tags: Vec<String>,
-}
+/// Bytes of a sentence: its sample, where it ends among words and among tags, and its number in a part.
+const SENTENCE: usize = size_of::<Sample>() + 2 * size_of::<u32>() + size_of::<usize>();
 
 impl Tagged {
     fn parse(path: &Path, text: &str, config: &DataConfig) -> Result<Self> {
         let column = config.tag_column.unwrap_or(1);
-        let mut sentences = vec![Sentence::default()];
+        let mut budget = Budget::new(path, text.len());
+        let (mut sentences, mut tags) = (Sentences::default(), Sentences::default());
+        let end = |sentences: &mut Sentences, tags: &mut Sentences| {
+            if sentences.n_open() > 0 {
+                sentences.end();
+                tags.end();
+            }
+        };
+        let mut read = 0;
         for (number, line) in (1..).zip(text.lines()) {
+            read += line.len() + 1;
             if line.trim().is_empty() {
-                sentences.push(Sentence::default());
+                end(&mut sentences, &mut tags);
                 continue;
             }
             let refuse = |message: String| Err(Error::line(path, number, message));
@@ -55,22 +64,27 @@ impl Tagged {
                      separate columns with tabs, or set data.tag_column"
                 ));
             };
-            let sentence = sentences.last_mut().expect("there is one");
-            sentence.words.push(word.into());
-            sentence.tags.push(tag.into());
+            if sentences.n_open() == 0 {
+                budget.take(SENTENCE, read)?;
+            }
+            budget.take(words::WORD, read)?;
+            sentences.push(word, &mut budget, read)?;
+            tags.push(tag, &mut budget, read)?;
         }
-        sentences.retain(|sentence| !sentence.words.is_empty());
-        if sentences.is_empty() {
+        end(&mut sentences, &mut tags);
+        let (words, tags) = (sentences.finish(), tags.finish());
+        if words.len() == 0 {
             return Err(Error::file(path, "has blank lines only: name a file that has data"));
         }
         let (min_count, lowercase) = (config.min_count.unwrap_or(1), config.lowercase);
-        Ok(Self { path: path.into(), sentences, min_count, lowercase })
+        Ok(Self { path: path.into(), words, tags, min_count, lowercase })
     }
 }
 
 impl Source for Tagged {
     /// Sentences.
     type Part = Vec<usize>;
+    type Split = Vec<Sample>;
 
     fn open(path: &Path, config: &DataConfig, _: IoMode, _: Option<&Schema>) -> Result<Self> {
         Self::parse(path, &read_text(path)?, config)
@@ -78,34 +92,31 @@ impl Source for Tagged {
 
     fn cut(&self, valid: f64, test: f64, seed: u64) -> Result<[Self::Part; 3]> {
         // Sentences have no class to be drawn by: one group.
-        split::by_class(&self.path, &vec!["sentences"; self.sentences.len()], valid, test, seed)
+        split::by_group(&self.path, &vec![(); self.words.len()], |()| "sentences", [valid, test], seed)
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
-        let sentences = || train.iter().map(|&k| &self.sentences[k]);
-        let words = sentences().flat_map(|sentence| sentence.words.iter().map(String::as_str));
-        let tags: BTreeSet<&str> = sentences().flat_map(|s| s.tags.iter().map(String::as_str)).collect();
+        let tags: BTreeSet<&str> = self.tags.counts(train).map(|(tag, _)| tag).collect();
         let tags = tags.into_iter().filter(|tag| *tag != UNKNOWN);
         Ok(Schema {
-            input: words::schema(words, self.min_count, self.lowercase, true),
+            input: words::schema(self.words.counts(train), self.min_count, self.lowercase, true),
             target: TargetSchema::Tokens {
                 labels: std::iter::once(UNKNOWN).chain(tags).map(String::from).collect(),
             },
         })
     }
 
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
+    fn samples(self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Vec<Sample>; 3]> {
         let reader = WordReader::new(&schema.input)?;
         let TargetSchema::Tokens { labels } = &schema.target else {
             return Err(mismatch());
         };
         let labels = Vocabulary::try_from(labels.clone())?;
-        let sample = |sentence: &Sentence| {
-            let words: Vec<&str> = sentence.words.iter().map(String::as_str).collect();
-            let tags = sentence.tags.iter().map(|tag| labels.id(tag).unwrap_or(0)).collect();
-            Sample { input: reader.encode(&words), target: SampleTarget::Tokens(tags) }
-        };
-        Ok(part.iter().map(|&k| sample(&self.sentences[k])).collect())
+        let words = self.words.encode(&reader);
+        let tags = self.tags.renumbered(|tag| labels.id(tag).unwrap_or(0));
+        let sample =
+            |k: usize| Ok(Sample { input: words.input(k), target: SampleTarget::Tokens(tags.tokens(k)) });
+        each(parts, |part| collected(part, sample))
     }
 }
 
@@ -136,7 +147,7 @@ mod tests {
         assert_eq!([data.train.len(), data.valid.len(), data.test.len()], [16, 2, 2]);
         assert_eq!(tags(&data), ["<unk>", "DET", "NOUN", "VERB"]);
         let two = data.train.iter().find(|sample| sample.input.steps() == 2).unwrap();
-        assert_eq!(two.target, SampleTarget::Tokens(vec![1, 2]));
+        assert_eq!(two.target, SampleTarget::Tokens(vec![1, 2].into()));
         let data = loaded(&SOME.repeat(10), "tag_column = 2").unwrap();
         assert_eq!(tags(&data), ["<unk>", "DT", "NN", "VBD"]);
         assert_eq!(loaded(&SOME.repeat(10), "tag_column = 2").unwrap(), data, "the draw is not seeded");
@@ -149,7 +160,7 @@ mod tests {
         let mut config = config("tagged", Some(train.path()), "");
         config.test = Some(test.path().into());
         let data = load(&config, MODE, 0).unwrap();
-        assert_eq!(data.test[0].target, SampleTarget::Tokens(vec![0, 2]));
+        assert_eq!(data.test.at(0).target, SampleTarget::Tokens(vec![0, 2].into()));
         assert_eq!(load_split(&config, MODE, &data.schema, None, 0).unwrap(), data.test);
         data.check(MODE).unwrap();
     }

@@ -3,15 +3,19 @@
 //! Training, validation and test follow each other in the file; the vocabulary is that of the training part. Words
 //! stand between spaces, and the end of a line is the word `<eos>`.
 
+use super::memory::{Budget, Cause, NAME, Names};
 use super::sample::{InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
+use super::shared::{Numbers, Tokens};
 use super::vocabulary::Vocabulary;
 use super::words::{self, WordReader};
-use super::{DEFAULT_WINDOW, Source, mismatch, read_data, read_text, split};
+use super::{DEFAULT_WINDOW, Source, each, mismatch, read_data, read_text, split};
 use crate::config::{DataConfig, IoMode, TextUnit};
 use crate::error::{Error, Result};
 use crate::file::line_at;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The word that ends a line.
 pub(crate) const END_OF_LINE: &str = "<eos>";
@@ -19,32 +23,129 @@ pub(crate) const END_OF_LINE: &str = "<eos>";
 /// A text file.
 pub(super) struct Text {
     path: PathBuf,
-    /// Bytes stand as the characters of the same numbers.
-    text: String,
+    content: Content,
     unit: TextUnit,
     window: usize,
     min_count: usize,
     lowercase: bool,
 }
 
+enum Content {
+    /// They stand for the characters of the same numbers.
+    Bytes(Vec<u8>),
+    /// Characters or words.
+    Text(String),
+}
+
 impl Text {
+    /// Bytes of the file.
+    fn len(&self) -> usize {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.len(),
+            Content::Text(text) => text.len(),
+        }
+    }
+
+    /// Where each step begins.
+    fn places(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match &self.content {
+            Content::Bytes(bytes) => Box::new(0..bytes.len()),
+            Content::Text(text) if self.unit == TextUnit::Word => Box::new(words_of(text).map(|(at, _)| at)),
+            Content::Text(text) => Box::new(text.char_indices().map(|(at, _)| at)),
+        }
+    }
+
     /// The tokens of a part of the text.
-    fn tokens(&self, part: &Range<usize>, schema: &Schema) -> Result<Vec<u32>> {
-        let text = &self.text[part.clone()];
+    fn tokens(&self, part: Range<usize>, coder: &Coder) -> Result<Numbers> {
+        let unknown =
+            |text: &[u8], at: usize, message: String| Error::line(&self.path, line_at(text, at), message);
+        match (&self.content, coder) {
+            (Content::Text(text), Coder::Words(reader, end)) => {
+                let mut tokens = Numbers::with_capacity(words_of(&text[part.clone()]).count(), *end);
+                for (_, word) in words_of(&text[part]) {
+                    tokens.push(reader.id(word).unwrap_or(0));
+                }
+                Ok(tokens)
+            }
+            (Content::Text(text), Coder::Characters(vocabulary)) => {
+                let n = text[part.clone()].chars().count();
+                let mut tokens = Numbers::with_capacity(n, vocabulary.len());
+                for (at, character) in text[part.clone()].char_indices() {
+                    let token = vocabulary
+                        .character(character)
+                        .map_err(|message| unknown(text.as_bytes(), part.start + at, message))?;
+                    tokens.push(token);
+                }
+                Ok(tokens)
+            }
+            (Content::Bytes(bytes), Coder::Characters(vocabulary)) => {
+                let known: Vec<Result<u32, String>> =
+                    (0..=u8::MAX).map(|byte| vocabulary.character(char::from(byte))).collect();
+                let mut tokens = Numbers::with_capacity(part.len(), vocabulary.len());
+                for at in part {
+                    match &known[usize::from(bytes[at])] {
+                        Ok(token) => tokens.push(*token),
+                        Err(message) => return Err(unknown(bytes, at, message.clone())),
+                    }
+                }
+                Ok(tokens)
+            }
+            (Content::Bytes(_), Coder::Words(..)) => Err(mismatch()),
+        }
+    }
+
+    /// The windows of a part, whose tokens these are.
+    fn windows(&self, tokens: Numbers) -> Result<Vec<Sample>> {
+        let unit = match self.unit {
+            TextUnit::Character => "characters",
+            TextUnit::Byte => "bytes",
+            TextUnit::Word => "words",
+        };
+        let n = tokens.len();
+        // They start elsewhere, as the last one may be shorter; of a part that is too short for one this tells.
+        let _ = split::windows(&self.path, &(0..n), (self.window, 1, self.window), unit)?;
+        let tokens = Arc::new(tokens);
+        // The last window may be shorter: every token but the first is predicted once.
+        let last = n.saturating_sub(1);
+        let mut samples = Vec::with_capacity(last.div_ceil(self.window));
+        for start in (0..last).step_by(self.window) {
+            let end = (start + self.window).min(last);
+            samples.push(Sample {
+                input: SampleInput::Tokens(Tokens::part(&tokens, start..end)),
+                target: SampleTarget::Tokens(Tokens::part(&tokens, start + 1..end + 1)),
+            });
+        }
+        Ok(samples)
+    }
+}
+
+/// What makes tokens of a text.
+enum Coder {
+    /// And how many tokens there are.
+    Words(WordReader, usize),
+    Characters(Vocabulary),
+}
+
+impl Coder {
+    /// How many tokens there are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Words(_, n) => *n,
+            Self::Characters(vocabulary) => vocabulary.len(),
+        }
+    }
+
+    fn new(unit: TextUnit, schema: &Schema) -> Result<Self> {
         match (&schema.input, &schema.target) {
             (InputSchema::Words { vocabulary, .. }, TargetSchema::Tokens { labels })
-                if self.unit == TextUnit::Word && vocabulary == labels =>
+                if unit == TextUnit::Word && vocabulary == labels =>
             {
-                let words: Vec<&str> = words_of(text).map(|(_, word)| word).collect();
-                Ok(WordReader::new(&schema.input)?.tokens(&words))
+                Ok(Self::Words(WordReader::new(&schema.input)?, vocabulary.len()))
             }
             (InputSchema::Tokens { vocabulary }, TargetSchema::Tokens { labels })
-                if self.unit != TextUnit::Word && vocabulary == labels =>
+                if unit != TextUnit::Word && vocabulary == labels =>
             {
-                Vocabulary::try_from(vocabulary.clone())?.encode_characters(text).map_err(|(at, message)| {
-                    let line = line_at(self.text.as_bytes(), part.start + at);
-                    Error::line(&self.path, line, message)
-                })
+                Ok(Self::Characters(Vocabulary::try_from(vocabulary.clone())?))
             }
             _ => Err(mismatch()),
         }
@@ -63,14 +164,15 @@ pub(crate) fn words_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
 impl Source for Text {
     /// Bytes of the text.
     type Part = Range<usize>;
+    type Split = Vec<Sample>;
 
     fn open(path: &Path, config: &DataConfig, _: IoMode, _: Option<&Schema>) -> Result<Self> {
         let unit = config.unit.unwrap_or_default();
         Ok(Self {
             path: path.into(),
-            text: match unit {
-                TextUnit::Byte => read_data(path)?.into_iter().map(char::from).collect(),
-                TextUnit::Character | TextUnit::Word => read_text(path)?,
+            content: match unit {
+                TextUnit::Byte => Content::Bytes(read_data(path)?),
+                TextUnit::Character | TextUnit::Word => Content::Text(read_text(path)?),
             },
             unit,
             window: config.window.unwrap_or(DEFAULT_WINDOW),
@@ -80,27 +182,40 @@ impl Source for Text {
     }
 
     fn cut(&self, valid: f64, test: f64, _: u64) -> Result<[Self::Part; 3]> {
-        // Where each step begins.
-        let places: Vec<usize> = match self.unit {
-            TextUnit::Word => words_of(&self.text).map(|(at, _)| at).collect(),
-            _ => self.text.char_indices().map(|(at, _)| at).collect(),
-        };
-        let byte = |n| places.get(n).copied().unwrap_or(self.text.len());
-        Ok(split::contiguous(places.len(), valid, test).map(|r| byte(r.start)..byte(r.end)))
+        let n = self.places().count();
+        let byte = |k| if k == n { self.len() } else { self.places().nth(k).unwrap_or(self.len()) };
+        let [train, valid, _] = split::contiguous(n, valid, test);
+        let [start, train, valid, end] = [train.start, train.end, valid.end, n].map(byte);
+        Ok([start..train, train..valid, valid..end])
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
-        let text = &self.text[train.clone()];
-        if self.unit == TextUnit::Word {
-            let words = words_of(text).map(|(_, word)| word);
-            let input = words::schema(words, self.min_count, self.lowercase, false);
-            let InputSchema::Words { vocabulary, .. } = &input else { return Err(mismatch()) };
-            return Ok(Schema { target: TargetSchema::Tokens { labels: vocabulary.clone() }, input });
-        }
-        let vocabulary = match self.unit {
+        let mut budget = Budget::new(&self.path, self.len());
+        // The text stays beside its names.
+        budget.take_all_for(Cause::Names, self.len())?;
+        let vocabulary = match &self.content {
+            Content::Text(text) if self.unit == TextUnit::Word => {
+                let (mut names, mut counts) = (Names::default(), Vec::<usize>::new());
+                for (at, word) in words_of(&text[train.clone()]) {
+                    let id = names.id(word, &mut budget, train.start + at)? as usize;
+                    counts.resize(counts.len().max(id + 1), 0);
+                    counts[id] += 1;
+                }
+                let names = names.into_list();
+                let words = names.iter().map(|name| &**name).zip(counts);
+                let input = words::schema(words, self.min_count, self.lowercase, false);
+                let InputSchema::Words { vocabulary, .. } = &input else { return Err(mismatch()) };
+                return Ok(Schema { target: TargetSchema::Tokens { labels: vocabulary.clone() }, input });
+            }
+            Content::Text(text) => {
+                let distinct: BTreeSet<char> = text[train.clone()].chars().collect();
+                budget.take_all_for(Cause::Names, NAME * distinct.len())?;
+                Vocabulary::of_characters(&distinct.into_iter().collect::<String>())
+            }
             // All there are: no text has others.
-            TextUnit::Byte => Vocabulary::of_characters(&(0..=u8::MAX).map(char::from).collect::<String>()),
-            _ => Vocabulary::of_characters(text),
+            Content::Bytes(_) => {
+                Vocabulary::of_characters(&(0..=u8::MAX).map(char::from).collect::<String>())
+            }
         }
         .map_err(|e| Error::file(&self.path, e.to_string()))?;
         Ok(Schema {
@@ -109,24 +224,19 @@ impl Source for Text {
         })
     }
 
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
-        let tokens = self.tokens(part, schema)?;
-        let shape = (self.window, 1, self.window);
-        let unit = match self.unit {
-            TextUnit::Character => "characters",
-            TextUnit::Byte => "bytes",
-            TextUnit::Word => "words",
-        };
-        split::windows(&self.path, &(0..tokens.len()), shape, unit)?;
-        // The last window may be shorter: every token but the first is predicted once.
-        let sample = |start: usize| {
-            let end = (start + self.window).min(tokens.len() - 1);
-            Sample {
-                input: SampleInput::Tokens(tokens[start..end].to_vec()),
-                target: SampleTarget::Tokens(tokens[start + 1..=end].to_vec()),
-            }
-        };
-        Ok((0..tokens.len().saturating_sub(1)).step_by(self.window).map(sample).collect())
+    fn samples(mut self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Vec<Sample>; 3]> {
+        let coder = Coder::new(self.unit, schema)?;
+        let tokens = self.places().count() * Numbers::width(coder.len());
+        // They stand beside the text.
+        Budget::new(&self.path, self.len()).take_all_for(Cause::Tokens, self.len() + tokens)?;
+        let mut budget = Budget::new(&self.path, self.len());
+        let parts = each(parts, |part| self.tokens(part, &coder))?;
+        self.content = Content::Bytes(Vec::new());
+        let n_windows = |tokens: &Numbers| tokens.len().saturating_sub(1).div_ceil(self.window);
+        let windows: usize = parts.iter().map(n_windows).sum();
+        budget.take_all_for(Cause::Windows, windows * size_of::<Sample>())?;
+        budget.take_all_for(Cause::Tokens, tokens)?;
+        each(parts, |tokens| self.windows(tokens))
     }
 }
 
@@ -153,10 +263,10 @@ mod tests {
         let data = load(&config, MODE, 0).unwrap();
         // 24, 3 and 3 characters.
         assert_eq!([data.train.len(), data.valid.len(), data.test.len()], [12, 1, 1]);
-        assert_eq!(data.train[11].input, SampleInput::Tokens(vec![3]));
-        assert_eq!(data.train[1].input, SampleInput::Tokens(vec![3, 1]));
-        assert_eq!(data.train[1].target, SampleTarget::Tokens(vec![1, 2]));
-        assert_eq!(data.train[0].input.steps(), 2);
+        assert_eq!(data.train.at(11).input, SampleInput::Tokens(vec![3].into()));
+        assert_eq!(data.train.at(1).input, SampleInput::Tokens(vec![3, 1].into()));
+        assert_eq!(data.train.at(1).target, SampleTarget::Tokens(vec![1, 2].into()));
+        assert_eq!(data.train.at(0).input.steps(), 2);
         let again = load_split(&config, MODE, &data.schema, None, 0).unwrap();
         assert_eq!(again, data.test);
         let other = load_split(&config, MODE, &data.schema, Some(file.path()), 0).unwrap();
@@ -171,9 +281,9 @@ mod tests {
         // 92 words, of which 74 are to train on: eight times and two words more.
         let TargetSchema::Tokens { labels } = &data.schema.target else { panic!("no tokens") };
         assert_eq!(labels, &["<unk>", "<eos>", "sat", "cat", "the", "The", "dog"]);
-        assert_eq!(data.train[0].input, SampleInput::Tokens(vec![4, 3]));
-        assert_eq!(data.train[1].target, SampleTarget::Tokens(vec![1, 5]));
-        assert_eq!(data.test.last().unwrap().target, SampleTarget::Tokens(vec![0, 3]));
+        assert_eq!(data.train.at(0).input, SampleInput::Tokens(vec![4, 3].into()));
+        assert_eq!(data.train.at(1).target, SampleTarget::Tokens(vec![1, 5].into()));
+        assert_eq!(data.test.last().unwrap().target, SampleTarget::Tokens(vec![0, 3].into()));
         assert_eq!(load_split(&config, MODE, &data.schema, None, 0).unwrap(), data.test);
         data.check(MODE).unwrap();
         let mut lower = config.clone();
@@ -195,11 +305,11 @@ mod tests {
         let data = load(&config, MODE, 0).unwrap();
         let TargetSchema::Tokens { labels } = &data.schema.target else { panic!("no tokens") };
         assert_eq!((labels.len(), labels[0x1f].as_str(), labels[0xff].as_str()), (256, "\u{1f}", "\u{ff}"));
-        assert_eq!(data.train[0].target, SampleTarget::Tokens(vec![0x61, 0x0a]));
+        assert_eq!(data.train.at(0).target, SampleTarget::Tokens(vec![0x61, 0x0a].into()));
         // Bytes that training has not seen are there too.
         let other = crate::data::tests::file([b'z', 0, 0xfe]);
         let samples = load_split(&config, MODE, &data.schema, Some(other.path()), 0).unwrap();
-        assert_eq!(samples[0].input, SampleInput::Tokens(vec![0x7a, 0]));
+        assert_eq!(samples.at(0).input, SampleInput::Tokens(vec![0x7a, 0].into()));
     }
 
     #[test]

@@ -12,13 +12,21 @@
 //! A case has one or more channels, each a comma list of as many values as the case has steps, and last the label.
 //! After `@targetLabel true` or `@classLabel false` the last field is a number to predict.
 
+use super::memory::{Budget, Cause, NAME};
 use super::sample::{Features, InputSchema, Sample, SampleInput, SampleTarget, Scale, Schema, TargetSchema};
-use super::{Classes, Source, input_features, list, mismatch, number, read_text, split, target_features};
+use super::shared::Values;
+use super::words::short;
+use super::{
+    Classes, Source, collected, each, input_features, list, mismatch, number, read_text, split,
+    target_features,
+};
 use crate::config::duplicate;
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A `.ts` file.
 pub(super) struct Ts {
@@ -26,46 +34,72 @@ pub(super) struct Ts {
     /// The classes of the header; none where cases have values.
     classes: Option<Vec<String>>,
     cases: Vec<Case>,
+    /// Of all cases, one after the other.
+    values: Vec<f32>,
+    /// Of a step.
+    channels: usize,
     standardize: bool,
 }
 
+#[derive(Clone, Copy)]
 struct Case {
-    line: usize,
-    input: Features,
+    line: u32,
+    /// Where its values end.
+    end: u32,
     label: Label,
 }
 
+#[derive(Clone, Copy)]
 enum Label {
-    Class(String),
+    /// The number of a class of the header.
+    Class(u32),
     Value(f32),
 }
+
+/// Bytes of a case, but for its values: its sample, a value to predict, and its number in a part.
+const CASE: usize = size_of::<Case>() + size_of::<Sample>() + size_of::<f32>() + size_of::<usize>();
+
+/// Bytes of a channel's mean and deviation, and of what they are computed in.
+const CHANNEL: usize = size_of::<Scale>() + 2 * size_of::<f64>();
 
 struct Header {
     classes: Option<Vec<String>>,
     /// The classes, to be looked up.
-    known: HashSet<String>,
+    known: HashMap<String, u32>,
     channels: Option<usize>,
 }
 
 impl Ts {
     fn parse(path: &Path, text: &str, standardize: bool) -> Result<Self> {
+        let mut budget = Budget::new(path, text.len());
+        let place = |line: &str| line.as_ptr() as usize - text.as_ptr() as usize;
         let mut lines = text
             .lines()
             .zip(1..)
             .map(|(text, line)| (line, text.trim()))
             .filter(|(_, text)| !text.is_empty() && !text.starts_with('#'));
-        let mut header = header(path, &mut lines)?;
-        let mut cases = Vec::new();
+        let mut header = header(path, &mut lines, &mut budget)?;
+        let (mut cases, mut values) = (Vec::new(), Vec::new());
         for (line, text) in lines {
-            let case = case(line, text, &header).map_err(|e| Error::line(path, line, e))?;
-            // Without `@dimensions` the first case says how many.
-            header.channels = Some(case.input.channels);
-            cases.push(case);
+            let refuse = |message: String| Error::line(path, line, message);
+            let read = place(text) + text.len();
+            budget.take(CASE + n_values(text) * size_of::<f32>(), read)?;
+            let label = case(text, &mut header, &mut values).map_err(refuse)?;
+            cases.push(Case { line: short(line), end: short(values.len()), label });
         }
-        if cases.is_empty() {
+        let (Some(channels), false) = (header.channels, cases.is_empty()) else {
             return Err(Error::file(path, "has no case after `@data`"));
+        };
+        if standardize {
+            budget.take_all_for(Cause::Channels, channels.saturating_mul(CHANNEL))?;
         }
-        Ok(Self { path: path.into(), classes: header.classes, cases, standardize })
+        Ok(Self { path: path.into(), classes: header.classes, cases, values, channels, standardize })
+    }
+
+    /// Where the values of a case are.
+    fn place(&self, case: usize) -> Range<usize> {
+        let start = case.checked_sub(1).map_or(0, |before| self.cases[before].end as usize);
+        start..self.cases[case].end as usize
     }
 
     fn scales<'a>(&self, parts: impl Iterator<Item = &'a [f32]> + Clone, channels: usize) -> Vec<Scale> {
@@ -73,8 +107,17 @@ impl Ts {
     }
 }
 
+/// How many values the line of a case may have.
+fn n_values(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b',' | b':')).count()
+}
+
 /// Reads on until `@data`.
-fn header<'a>(path: &Path, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<Header> {
+fn header<'a>(
+    path: &Path,
+    lines: &mut impl Iterator<Item = (usize, &'a str)>,
+    budget: &mut Budget,
+) -> Result<Header> {
     let mut classes: Option<Option<Vec<String>>> = None;
     let mut channels = None;
     for (line, text) in lines {
@@ -83,6 +126,7 @@ fn header<'a>(path: &Path, lines: &mut impl Iterator<Item = (usize, &'a str)>) -
             return refuse("a line before `@data` must start with `@` or `#`".into());
         };
         let mut words = text.split_whitespace();
+        budget.take_all_for(Cause::Names, NAME * words.clone().count() + 2 * text.len())?;
         let tag = words.next().unwrap_or_default().to_ascii_lowercase();
         let words: Vec<&str> = words.collect();
         let says = |word: &str| words.first().is_some_and(|w| w.eq_ignore_ascii_case(word));
@@ -91,7 +135,7 @@ fn header<'a>(path: &Path, lines: &mut impl Iterator<Item = (usize, &'a str)>) -
                 let Some(classes) = classes else {
                     return refuse("no `@classLabel` or `@targetLabel` line before `@data`".into());
                 };
-                let known = classes.iter().flatten().cloned().collect();
+                let known = classes.iter().flatten().cloned().zip(0..).collect();
                 return Ok(Header { classes, known, channels });
             }
             "timestamps" if says("true") => {
@@ -125,53 +169,69 @@ fn header<'a>(path: &Path, lines: &mut impl Iterator<Item = (usize, &'a str)>) -
     Err(Error::file(path, "has no `@data` line: is it a .ts file?"))
 }
 
-fn case(line: usize, text: &str, header: &Header) -> Result<Case, String> {
+/// Reads the label of a case, and its values to the end of `values`.
+fn case(text: &str, header: &mut Header, values: &mut Vec<f32>) -> Result<Label, String> {
     let missing = || "the label is missing: it is the last field, after a `:`".to_string();
     let (channels, label) = text.rsplit_once(':').ok_or_else(missing)?;
     let label = label.trim();
-    let label = match &header.classes {
+    let label = match (&header.classes, header.known.get(label)) {
         _ if label.is_empty() => return Err(missing()),
-        Some(_) if header.known.contains(label) => Label::Class(label.into()),
-        Some(_) if label.contains(',') => return Err(missing()),
-        Some(classes) => {
+        (Some(_), Some(&class)) => Label::Class(class),
+        (Some(_), None) if label.contains(',') => return Err(missing()),
+        (Some(classes), None) => {
             let message = format!("label `{label}` is not in `@classLabel`: {}", list(classes));
             return Err(message);
         }
-        None => Label::Value(number(label).map_err(|e| format!("the last field: {e}"))?),
+        (None, _) => Label::Value(number(label).map_err(|e| format!("the last field: {e}"))?),
     };
-    let input = channels_of(channels)?;
+    let n_channels = channels_of(channels, values)?;
     match header.channels {
-        Some(n) if n != input.channels => {
-            Err(format!("{} channels, where the header or the first case has {n}", input.channels))
+        Some(n) if n != n_channels => {
+            return Err(format!("{n_channels} channels, where the header or the first case has {n}"));
         }
-        _ => Ok(Case { line, input, label }),
+        // Without `@dimensions` the first case says how many.
+        _ => header.channels = Some(n_channels),
     }
+    Ok(label)
 }
 
-/// `1,2:3,4` as two steps of two channels.
-fn channels_of(text: &str) -> Result<Features, String> {
-    let channel = |(field, n): (&str, usize)| {
+/// Reads `1,2:3,4` as two steps of two channels to the end of `values`, and says how many channels there are.
+fn channels_of(text: &str, values: &mut Vec<f32>) -> Result<usize, String> {
+    let channels = text.split(':').count();
+    let steps = text.split(':').next().unwrap_or_default().split(',').count();
+    let start = values.len();
+    // Each value goes to its place at once: where channels have different numbers of steps there is none.
+    let even = channels.checked_mul(steps) == Some(text.split([':', ',']).count());
+    if even {
+        values.reserve(channels * steps);
+        values.resize(start + channels * steps, 0.0);
+    }
+    let mut uneven = None;
+    for (c, field) in text.split(':').enumerate() {
         if field.trim().is_empty() {
             return Err(format!(
-                "channel {n} has no value: give it as many as the others, or leave the case out"
+                "channel {} has no value: give it as many as the others, or leave the case out",
+                c + 1
             ));
         }
-        let value = |(v, t)| number(v).map_err(|e| format!("channel {n}, step {t}: {e}"));
-        field.split(',').zip(1..).map(value).collect()
-    };
-    let channels: Vec<Vec<f32>> = text.split(':').zip(1..).map(channel).collect::<Result<_, _>>()?;
-    let steps = channels[0].len();
-    if let Some(n) = channels.iter().position(|c| c.len() != steps) {
-        return Err(format!(
-            "channel {} has {} steps, channel 1 has {steps}: give every channel as many values",
-            n + 1,
-            channels[n].len()
-        ));
+        let mut n = 0;
+        for (t, text) in field.split(',').enumerate() {
+            let value = number(text).map_err(|e| format!("channel {}, step {}: {e}", c + 1, t + 1))?;
+            if even && t < steps {
+                values[start + t * channels + c] = value;
+            }
+            n = t + 1;
+        }
+        if n != steps && uneven.is_none() {
+            uneven = Some((c + 1, n));
+        }
     }
-    Ok(Features {
-        data: (0..steps).flat_map(|t| channels.iter().map(move |c| c[t])).collect(),
-        channels: channels.len(),
-    })
+    match uneven {
+        Some((channel, n)) => Err(format!(
+            "channel {channel} has {n} steps, channel 1 has {steps}: give every channel as many values"
+        )),
+        None => Ok(channels),
+    }
 }
 
 /// A case without its label, if it has one after so many channels. What may be a channel more is none.
@@ -186,43 +246,49 @@ fn without_label(text: &str, channels: usize) -> &str {
 /// One sequence, `1,2:3,4`, as a model with inputs like `input` reads it. Its label may stand at the end, as in a file.
 pub fn parse_case(line: &str, input: &InputSchema) -> Result<Features> {
     let (channels, scales) = input_features(input)?;
-    let mut features = channels_of(without_label(line.trim(), channels)).map_err(Error::Input)?;
-    if features.channels != channels {
+    let mut data = Vec::new();
+    let found = channels_of(without_label(line.trim(), channels), &mut data).map_err(Error::Input)?;
+    if found != channels {
         return Err(Error::Input(format!(
-            "the sequence has {} channels, the model reads {channels}: \
-             separate channels with `:` and values with `,`; a label may stand last",
-            features.channels
+            "the sequence has {found} channels, the model reads {channels}: \
+             separate channels with `:` and values with `,`; a label may stand last"
         )));
     }
-    split::standardize(&mut features.data, scales);
-    Ok(features)
+    split::standardize(&mut data, scales);
+    Ok(Features { data: data.into(), channels })
 }
 
 impl Source for Ts {
     /// Cases.
     type Part = Vec<usize>;
+    type Split = Vec<Sample>;
 
     fn open(path: &Path, config: &DataConfig, _: IoMode, _: Option<&Schema>) -> Result<Self> {
         Self::parse(path, &read_text(path)?, config.standardize)
     }
 
     fn cut(&self, valid: f64, test: f64, seed: u64) -> Result<[Self::Part; 3]> {
-        let groups: Vec<&str> = self.cases.iter().map(|case| case.label.group()).collect();
-        split::by_class(&self.path, &groups, valid, test, seed)
+        // What cases are drawn by: their class, if they have one.
+        let groups: Vec<Option<u32>> = self.cases.iter().map(|case| case.label.class()).collect();
+        let name = |class: Option<u32>| match (&self.classes, class) {
+            (Some(classes), Some(class)) => classes[class as usize].as_str(),
+            _ => "",
+        };
+        split::by_group(&self.path, &groups, name, [valid, test], seed)
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
-        let channels = self.cases[0].input.channels;
-        let inputs = train.iter().map(|i| self.cases[*i].input.data.as_slice());
+        let channels = self.channels;
+        let inputs = train.iter().map(|&k| &self.values[self.place(k)]);
         let target = match &self.classes {
             // A class without a case cannot be learned: a test case of it should be an error.
             Some(classes) => {
-                let seen: HashSet<&str> = self.cases.iter().map(|case| case.label.group()).collect();
-                let labels = classes.iter().filter(|class| seen.contains(class.as_str())).cloned().collect();
-                TargetSchema::Class { labels }
+                let seen: HashSet<u32> = self.cases.iter().filter_map(|case| case.label.class()).collect();
+                let labels = (0..).zip(classes).filter(|(class, _)| seen.contains(class));
+                TargetSchema::Class { labels: labels.map(|(_, label)| label.clone()).collect() }
             }
             None => {
-                let values = train.iter().map(|i| match &self.cases[*i].label {
+                let values = train.iter().map(|&k| match &self.cases[k].label {
                     Label::Value(value) => std::slice::from_ref(value),
                     Label::Class(_) => &[],
                 });
@@ -239,48 +305,65 @@ impl Source for Ts {
         })
     }
 
-    fn samples(&self, part: &Self::Part, schema: &Schema) -> Result<Vec<Sample>> {
+    fn samples(self, parts: [Self::Part; 3], schema: &Schema) -> Result<[Vec<Sample>; 3]> {
         let (channels, scales) = input_features(&schema.input)?;
         let labels: &[String] = match &schema.target {
             TargetSchema::Class { labels } => labels,
             _ => &[],
         };
         let classes = Classes::new(labels);
-        let sample = |case: &Case| {
-            let refuse = |message: String| Err(Error::line(&self.path, case.line, message));
-            if case.input.channels != channels {
-                let n = case.input.channels;
-                return refuse(format!("{n} channels, where the training data have {channels}"));
+        let refuse =
+            |k: usize, message: String| Error::line(&self.path, self.cases[k].line as usize, message);
+        if let Some(&first) = parts.iter().flatten().next().filter(|_| self.channels != channels) {
+            let n = self.channels;
+            return Err(refuse(first, format!("{n} channels, where the training data have {channels}")));
+        }
+        let mut values = self.values;
+        split::standardize(&mut values, scales);
+        let values = Arc::new(values);
+        // What is to be predicted of each case, one value after the other.
+        let said = match (&self.classes, &schema.target) {
+            (Some(_), TargetSchema::Class { .. }) => Vec::new(),
+            (None, target) => {
+                let (1, scales) = target_features(target)? else {
+                    return Err(mismatch());
+                };
+                let mut said: Vec<f32> = self.cases.iter().filter_map(|case| case.label.value()).collect();
+                split::standardize(&mut said, scales);
+                said
             }
-            let mut input = case.input.clone();
-            split::standardize(&mut input.data, scales);
-            let target = match (&case.label, &schema.target) {
-                (Label::Class(label), TargetSchema::Class { .. }) => {
-                    let number = classes.of(label).map_err(|e| Error::line(&self.path, case.line, e))?;
-                    SampleTarget::Class(number)
-                }
-                (Label::Value(value), target) => {
-                    let (1, scales) = target_features(target)? else {
-                        return Err(mismatch());
-                    };
-                    let mut data = vec![*value];
-                    split::standardize(&mut data, scales);
-                    SampleTarget::Features(Features { data, channels: 1 })
-                }
-                _ => return Err(mismatch()),
-            };
-            Ok(Sample { input: SampleInput::Features(input), target })
+            _ => return Err(mismatch()),
         };
-        part.iter().map(|i| sample(&self.cases[*i])).collect()
+        let said = Arc::new(said);
+        let sample = |k: usize| {
+            let Case { end, label, .. } = self.cases[k];
+            let start = k.checked_sub(1).map_or(0, |before| self.cases[before].end as usize);
+            let data = Values::part(&values, start..end as usize);
+            let target = match (label, &self.classes) {
+                (Label::Class(class), Some(names)) => {
+                    let class = classes.of(&names[class as usize]).map_err(|message| refuse(k, message))?;
+                    SampleTarget::Class(class)
+                }
+                _ => SampleTarget::Features(Features { data: Values::part(&said, k..k + 1), channels: 1 }),
+            };
+            Ok(Sample { input: SampleInput::Features(Features { data, channels }), target })
+        };
+        each(parts, |part| collected(part, sample))
     }
 }
 
 impl Label {
-    /// What cases are drawn by: their class, if they have one.
-    fn group(&self) -> &str {
+    fn class(self) -> Option<u32> {
         match self {
-            Self::Class(label) => label,
-            Self::Value(_) => "",
+            Self::Class(class) => Some(class),
+            Self::Value(_) => None,
+        }
+    }
+
+    fn value(self) -> Option<f32> {
+        match self {
+            Self::Class(_) => None,
+            Self::Value(value) => Some(value),
         }
     }
 }
@@ -289,7 +372,7 @@ impl Label {
 mod tests {
     use super::*;
     use crate::data::tests::{assert_says, config, file};
-    use crate::data::{Dataset, load, load_split};
+    use crate::data::{Dataset, Samples, load, load_split};
 
     const MODE: IoMode = IoMode::ManyToOne;
     const HEAD: &str = "# a comment\n@timeStamps false\n@classLabel true a b\n@data\n";
@@ -314,10 +397,9 @@ mod tests {
     #[test]
     fn case_is_transposed() {
         let ts = parse(&format!("{HEAD}\n1,2,3:4,5,6:a\r\n# more\n7:8: b \n")).unwrap();
-        let case = &ts.cases[0];
-        assert_eq!(case.input.data, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-        assert_eq!((case.input.channels, case.input.steps()), (2, 3));
-        assert_eq!((ts.cases[1].line, ts.cases[1].label.group()), (8, "b"));
+        assert_eq!(ts.values[ts.place(0)], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!((ts.channels, ts.place(1)), (2, 6..8));
+        assert_eq!((ts.cases[1].line, ts.cases[1].label.class()), (8, Some(1)));
     }
 
     #[test]
@@ -463,8 +545,8 @@ mod tests {
         let names = Vec::new();
         let target = TargetSchema::Features { channels: 1, scales: vec![scale], names };
         assert_eq!(data.schema.target, target);
-        let features = Features { data: vec![-1.0], channels: 1 };
-        assert_eq!(data.train[0].target, SampleTarget::Features(features));
+        let features = Features { data: vec![-1.0].into(), channels: 1 };
+        assert_eq!(data.train.at(0).target, SampleTarget::Features(features));
         assert_says(parse(&format!("{head}1:a\n")), &["x.ts:4:", "last field", "`a`"]);
     }
 
@@ -473,13 +555,13 @@ mod tests {
         let config = vowels("");
         let Dataset { train, valid, test, schema } = load(&config, MODE, 1).unwrap();
         assert_eq!([train.len(), valid.len(), test.len()], [243, 27, 370]);
-        let steps = |samples: &[Sample]| {
+        let steps = |samples: &Samples| {
             let steps = samples.iter().map(|s| s.input.steps());
             (steps.clone().min().unwrap(), steps.max().unwrap())
         };
         assert_eq!(steps(&test), (7, 29));
-        assert_eq!(steps(&[train.clone(), valid.clone()].concat()), (7, 26));
-        let classes = |samples: &[Sample]| {
+        assert_eq!(steps(&train.iter().chain(&valid).map(|s| s.into_owned()).collect()), (7, 26));
+        let classes = |samples: &Samples| {
             let mut counts = [0; 9];
             for sample in samples {
                 match sample.target {
@@ -497,6 +579,7 @@ mod tests {
         assert_eq!(input_features(&schema.input).unwrap().0, 12);
 
         // Mean 0 and deviation 1, over the training part alone.
+        let train: Vec<_> = train.iter().collect();
         let values: Vec<&[f32]> = train
             .iter()
             .map(|s| match &s.input {
@@ -535,7 +618,7 @@ mod tests {
         let (line, _) = labelled.rsplit_once(':').unwrap();
         for line in [line, labelled] {
             let features = parse_case(line, &data.schema.input).unwrap();
-            assert_eq!(SampleInput::Features(features), data.test[369].input);
+            assert_eq!(SampleInput::Features(features), data.test.at(369).input);
         }
         assert_says(parse_case("1,2:3,4", &data.schema.input), &["2 channels", "reads 12"]);
         assert_says(parse_case("1,x", &data.schema.input), &["step 2", "`x`"]);

@@ -43,24 +43,18 @@ impl Vocabulary {
 
     /// The numbers of the characters of `text`.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_characters(text).map_err(|(_, message)| Error::Input(message))
+        text.chars().map(|character| self.character(character).map_err(Error::Input)).collect()
     }
 
-    /// As [`Self::encode`]; an error comes with the byte where the unknown character begins.
-    pub(super) fn encode_characters(&self, text: &str) -> Result<Vec<u32>, (usize, String)> {
-        let mut buffer = [0; 4];
-        text.char_indices()
-            .map(|(at, character)| {
-                self.id(character.encode_utf8(&mut buffer)).ok_or_else(|| {
-                    let message = format!(
-                        "character {character:?} is not among the {} of the training data: \
-                         leave it out here, or train again with text that has it",
-                        self.len()
-                    );
-                    (at, message)
-                })
-            })
-            .collect()
+    /// The number of a character, or what is wrong with it.
+    pub(super) fn character(&self, character: char) -> Result<u32, String> {
+        self.id(character.encode_utf8(&mut [0; 4])).ok_or_else(|| {
+            format!(
+                "character {character:?} is not among the {} of the training data: \
+                 leave it out here, or train again with text that has it",
+                self.len()
+            )
+        })
     }
 
     /// The tokens of `ids`, one after another.

@@ -1,16 +1,23 @@
 //! Words: which of them a model knows, how they are spelled, and how a line of text becomes some.
 
+use super::memory::{Budget, NAME, Names};
 use super::mismatch;
 use super::sample::{InputSchema, SampleInput};
+use super::shared::{Numbers, Spelled, Spellings, Tokens};
 use super::vocabulary::Vocabulary;
 use crate::error::Result;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Token 0 and character 0: whatever training has not seen.
 pub const UNKNOWN: &str = "<unk>";
 
 /// Characters of a spelling; of a longer word, which is mostly an address, both ends are read.
 const MAX_SPELLING: usize = 32;
+
+/// Bytes of a word in a file, and of its tag: their numbers, and what they are to the model, each mostly two bytes.
+pub(super) const WORD: usize = 8;
 
 /// What is split off the end of a word where training has seen it stand alone, as in English treebanks.
 const CLITICS: [&str; 7] = ["n't", "'s", "'re", "'ve", "'ll", "'d", "'m"];
@@ -50,7 +57,7 @@ impl WordReader {
 
     /// Words as the model's input, spelled if it reads spellings.
     pub fn encode(&self, words: &[&str]) -> SampleInput {
-        let tokens = self.tokens(words);
+        let tokens = self.tokens(words).into();
         match &self.characters {
             None => SampleInput::Tokens(tokens),
             Some(characters) => {
@@ -104,7 +111,7 @@ impl WordReader {
         self.id(clitic).map(|_| clitic.len())
     }
 
-    fn id(&self, word: &str) -> Option<u32> {
+    pub(super) fn id(&self, word: &str) -> Option<u32> {
         if self.lowercase { self.vocabulary.id(&word.to_lowercase()) } else { self.vocabulary.id(word) }
     }
 }
@@ -120,20 +127,152 @@ fn spell(word: &str, characters: &Vocabulary) -> Vec<u32> {
     word.chars().take(half).chain(word.chars().skip(n - half)).map(&mut id).collect()
 }
 
+/// The sentences of a file: each word a number, and each distinct one there once.
+#[derive(Debug, Default)]
+pub(super) struct Sentences {
+    names: Names,
+    words: Numbers,
+    /// Where each sentence ends among the words.
+    ends: Vec<u32>,
+}
+
+impl Sentences {
+    /// Adds a word, which ends before byte `read` of the file, to the sentence that is not ended.
+    pub fn push(&mut self, word: &str, budget: &mut Budget, read: usize) -> Result<()> {
+        let id = self.names.id(word, budget, read)?;
+        self.words.push(id);
+        Ok(())
+    }
+
+    /// Ends a sentence.
+    pub fn end(&mut self) {
+        self.ends.push(short(self.words.len()));
+    }
+
+    /// Words of the sentence that is not ended.
+    pub fn n_open(&self) -> usize {
+        self.words.len() - self.ends.last().map_or(0, |&end| end as usize)
+    }
+
+    /// The sentences, which are all there.
+    pub fn finish(self) -> Corpus {
+        Corpus { names: self.names.into_list(), words: self.words, ends: self.ends }
+    }
+}
+
+/// Whole [`Sentences`].
+#[derive(Debug)]
+pub(super) struct Corpus {
+    names: Vec<Box<str>>,
+    words: Numbers,
+    ends: Vec<u32>,
+}
+
+impl Corpus {
+    /// How many sentences there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Of each distinct word of some sentences, how often it is there.
+    pub fn counts(&self, sentences: &[usize]) -> impl Iterator<Item = (&str, usize)> {
+        let mut counts = vec![0; self.names.len()];
+        for k in sentences.iter().flat_map(|&sentence| part_of(&self.ends, sentence)) {
+            counts[self.words.at(k) as usize] += 1;
+        }
+        self.names.iter().map(|name| &**name).zip(counts).filter(|(_, n)| *n > 0)
+    }
+
+    /// Bytes that the sentences take as a model's input, and beside it what it is made of.
+    pub fn encoded(&self, reader: &WordReader) -> usize {
+        // Where a word's spelling ends; its text, what points at it and the allocator's own.
+        const LISTED: usize = size_of::<u32>() + size_of::<Box<str>>() + 32;
+        let n_known = reader.vocabulary.len();
+        let spelling = |name: &str| match reader.characters {
+            None => 0,
+            Some(_) => size_of::<u32>() * name.chars().count().min(MAX_SPELLING),
+        };
+        let names: usize = self.names.iter().map(|name| LISTED + name.len() + spelling(name)).sum();
+        let word = Numbers::width(self.names.len()) + Numbers::width(n_known);
+        let known = n_known.min(self.names.len()) * NAME;
+        names + known + self.words.len() * word + self.ends.len() * size_of::<u32>()
+    }
+
+    /// The sentences as a model's input.
+    pub fn encode(self, reader: &WordReader) -> Encoded {
+        let tokens = self.numbers(|word| reader.id(word).unwrap_or(0));
+        let Self { names, words, ends } = self;
+        let spelled = reader.characters.as_ref().map(|characters| {
+            Arc::new(Spelled::new(words, names.iter().map(|word| spell(word, characters))))
+        });
+        Encoded { tokens: Arc::new(tokens), spelled, ends }
+    }
+
+    /// The sentences with other numbers, each word's own.
+    pub fn renumbered(self, number: impl Fn(&str) -> u32) -> Encoded {
+        Encoded { tokens: Arc::new(self.numbers(number)), spelled: None, ends: self.ends }
+    }
+
+    fn numbers(&self, number: impl Fn(&str) -> u32) -> Numbers {
+        let known: Vec<u32> = self.names.iter().map(|word| number(word)).collect();
+        let end = known.iter().max().map_or(0, |&most| most as usize + 1);
+        let mut numbers = Numbers::with_capacity(self.words.len(), end);
+        (0..self.words.len()).for_each(|k| numbers.push(known[self.words.at(k) as usize]));
+        numbers
+    }
+}
+
+/// Sentences as a model reads them, or says their tags.
+pub(super) struct Encoded {
+    tokens: Arc<Numbers>,
+    spelled: Option<Arc<Spelled>>,
+    ends: Vec<u32>,
+}
+
+impl Encoded {
+    /// The tokens of a sentence.
+    pub fn tokens(&self, sentence: usize) -> Tokens {
+        Tokens::part(&self.tokens, part_of(&self.ends, sentence))
+    }
+
+    /// A sentence as a model's input, spelled if the model reads spellings.
+    pub fn input(&self, sentence: usize) -> SampleInput {
+        let tokens = self.tokens(sentence);
+        match &self.spelled {
+            None => SampleInput::Tokens(tokens),
+            Some(spelled) => {
+                let spellings = Spellings::part(spelled, part_of(&self.ends, sentence));
+                SampleInput::Words { tokens, spellings }
+            }
+        }
+    }
+}
+
+/// A place in a file, which has `MAX_BYTES` at most, 1 GiB, or in what is made of it, in four bytes.
+pub(super) fn short(place: usize) -> u32 {
+    u32::try_from(place).expect("less than 4 Gi of it is made of a file")
+}
+
+/// What is of number k where `ends` says where each ends.
+pub(super) fn part_of(ends: &[u32], k: usize) -> Range<usize> {
+    let start = k.checked_sub(1).map_or(0, |before| ends[before] as usize);
+    start..ends[k] as usize
+}
+
 /// The words and characters that are there at least `min_count` times, the more frequent ones first; without
-/// `spelled`, no characters.
+/// `spelled`, no characters. Each word comes with how often it is there.
 pub(super) fn schema<'a>(
-    words: impl Iterator<Item = &'a str>,
+    words: impl Iterator<Item = (&'a str, usize)>,
     min_count: usize,
     lowercase: bool,
     spelled: bool,
 ) -> InputSchema {
     let (mut seen, mut signs): (HashMap<String, usize>, HashMap<char, usize>) = Default::default();
-    for word in words {
+    for (word, n) in words {
         let known = if lowercase { word.to_lowercase() } else { word.to_string() };
-        *seen.entry(known).or_default() += 1;
+        *seen.entry(known).or_default() += n;
         if spelled {
-            word.chars().for_each(|c| *signs.entry(c).or_default() += 1);
+            word.chars().for_each(|c| *signs.entry(c).or_default() += n);
         }
     }
     let signs = signs.into_iter().map(|(c, n)| (c.to_string(), n)).collect();
@@ -155,20 +294,45 @@ fn frequent(counts: HashMap<String, usize>, min_count: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    /// Words, each as often as it comes.
+    fn once(text: &str) -> impl Iterator<Item = (&str, usize)> {
+        text.split(' ').map(|word| (word, 1))
+    }
 
     fn reader(text: &str, lowercase: bool) -> WordReader {
-        WordReader::new(&schema(text.split(' '), 1, lowercase, true)).unwrap()
+        WordReader::new(&schema(once(text), 1, lowercase, true)).unwrap()
     }
 
     #[test]
     fn words_are_numbered_by_frequency_and_rare_ones_are_unknown() {
         let text = "b a b ab a b <unk> c";
-        let InputSchema::Words { vocabulary, characters, .. } = schema(text.split(' '), 2, false, true)
-        else {
+        let InputSchema::Words { vocabulary, characters, .. } = schema(once(text), 2, false, true) else {
             panic!("no words");
         };
         assert_eq!(vocabulary, ["<unk>", "b", "a"]);
         assert_eq!(characters, ["<unk>", "b", "a"]);
+    }
+
+    #[test]
+    fn what_sentences_take_is_that_of_their_words() {
+        let corpus = |text: &str| {
+            let (mut sentences, mut budget) = (Sentences::default(), Budget::new(Path::new("f"), 1 << 20));
+            for word in text.split(' ') {
+                sentences.push(word, &mut budget, 1).unwrap();
+            }
+            sentences.end();
+            sentences.finish()
+        };
+        let words = reader("a b", false);
+        let [few, more, longer] = ["a c", "a c a c", "a cc"].map(|text| corpus(text).encoded(&words));
+        assert_eq!(more, few + 2 * 2);
+        // A character more, and what it is to the model.
+        assert_eq!(longer, few + 1 + 4);
+        // One more that training has not seen is in no vocabulary: that has three.
+        let [three, four] = ["a c d", "a c d e"].map(|text| corpus(text).encoded(&words));
+        assert_eq!(four - three, 2 + 4 + 16 + 32 + 1 + 4);
     }
 
     #[test]
@@ -178,7 +342,7 @@ mod tests {
             panic!("no spelling");
         };
         assert_eq!(tokens, words.tokens(&["the", "x", "cat"]));
-        assert_eq!(tokens[1], 0);
+        assert_eq!(tokens.get(1), Some(0));
         // Of T, h and e training has T and h.
         let id = |c: &str| words.characters.as_ref().unwrap().id(c).unwrap_or(0);
         assert_eq!(spellings[0], [id("T"), 0, 0]);

@@ -10,8 +10,8 @@
 //! | [`own_data`] | data of your own |
 //! | [`determinism`] | what is the same from run to run, and what is not |
 //!
-//! The Rust programs in it are compiled and run with the tests. How to build, the command line and the configuration
-//! file are in the README.
+//! The Rust programs in it are compiled and run with the tests; that of the README is compiled. How to build, the command
+//! line and the configuration file are in the README.
 
 #[doc = include_str!("axes.md")]
 pub mod axes {}

@@ -130,7 +130,7 @@ pub(super) fn inspect<B: RecurrentBackend>(
         return Err(Error::Input(format!("there is no layer {layer}: the model has {n}, counted from 0")));
     }
     let tokens = language.encode(text)?;
-    folder.schema.check_input(config.mode, &SampleInput::Tokens(tokens.clone()))?;
+    folder.schema.check_input(config.mode, &SampleInput::Tokens(tokens.clone().into()))?;
     let input = |tokens: &[u32]| {
         let ids: Vec<i64> = tokens.iter().map(|&token| token.into()).collect();
         Input::Tokens(Tensor::<B, 2, Int>::from_data(TensorData::new(ids, [1, tokens.len()]), device))
@@ -164,7 +164,7 @@ pub(super) fn inspect<B: RecurrentBackend>(
         model: folder.config.name.clone(),
         tokens: tokens.iter().map(|&token| name(token)).collect(),
         layer,
-        hidden: Features { channels: hidden.dims()[2], data: floats(hidden) },
+        hidden: Features { channels: hidden.dims()[2], data: floats(hidden).into() },
         surprises,
     })
 }

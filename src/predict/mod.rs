@@ -19,7 +19,7 @@ use crate::artifact::{self, ModelFolder, NamedTensor, Precision, RecordFormat, n
 use crate::backend::{DeviceInfo, Task, TrainBackend};
 use crate::config::IoMode;
 use crate::data::split::unstandardize;
-use crate::data::{Batch, Features, Input, Sample, SampleInput, SampleTarget, Season, TargetSchema};
+use crate::data::{Batch, Features, Input, Sample, SampleInput, SampleTarget, Samples, Season, TargetSchema};
 use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 #[cfg(doc)]
@@ -156,13 +156,13 @@ pub trait Predictor {
     ) -> Result<()>;
 
     /// The scores of samples.
-    fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>>;
+    fn score(&self, samples: &Samples, split: &str) -> Result<Vec<Score>>;
 
     /// Which class was taken for which.
     ///
     /// # Errors
     /// A model that says values, or too many classes; a sample that does not fit it.
-    fn confusion(&self, samples: &[Sample], split: &str) -> Result<Confusion>;
+    fn confusion(&self, samples: &Samples, split: &str) -> Result<Confusion>;
 
     /// What the hidden units of a layer do over a text, and how much each token surprises the model.
     /// Layers are counted from 0; by default it is the last.
@@ -306,7 +306,7 @@ impl<B: RecurrentBackend> Loaded<B> {
                             season.add(&mut data, d, read, first);
                         }
                         unstandardize(&mut data, scales);
-                        Answer::Values(Features { data, channels: d })
+                        Answer::Values(Features { data: data.into(), channels: d })
                     }
                 }
             })
@@ -461,9 +461,9 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         })
     }
 
-    fn score(&self, samples: &[Sample], split: &str) -> Result<Vec<Score>> {
+    fn score(&self, samples: &Samples, split: &str) -> Result<Vec<Score>> {
         let config = &self.folder.config;
-        samples.iter().try_for_each(|sample| self.folder.schema.check_sample(config.model.mode, sample))?;
+        samples.iter().try_for_each(|sample| self.folder.schema.check_sample(config.model.mode, &sample))?;
         let mut resolved = config.clone();
         crate::model::resolve(&mut resolved.model, &self.folder.schema)?;
         let criterion = Criterion::new(&resolved, &self.folder.schema)?;
@@ -479,10 +479,10 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         Ok(scores)
     }
 
-    fn confusion(&self, samples: &[Sample], split: &str) -> Result<Confusion> {
+    fn confusion(&self, samples: &Samples, split: &str) -> Result<Confusion> {
         let config = &self.folder.config;
         let schema = &self.folder.schema;
-        samples.iter().try_for_each(|sample| schema.check_sample(config.model.mode, sample))?;
+        samples.iter().try_for_each(|sample| schema.check_sample(config.model.mode, &sample))?;
         Confusion::of(&self.model, &schema.target, split, samples, &config.train, &self.device)
     }
 

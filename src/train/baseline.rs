@@ -5,7 +5,9 @@ use super::drawing;
 use super::score::{self, Score, Tally};
 use crate::config::{Config, DataFormat, TextUnit};
 use crate::data::target_text::TargetText;
-use crate::data::{InputSchema, Sample, SampleInput, SampleTarget, Schema, Season, TargetSchema};
+use crate::data::{
+    InputSchema, Sample, SampleInput, SampleTarget, Samples, Schema, Season, TargetSchema, Tokens, Values,
+};
 use crate::error::{Error, Result};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -43,8 +45,8 @@ const WORD_GRAM: usize = 3;
 pub fn baseline(
     config: &Config,
     schema: &Schema,
-    train: &[Sample],
-    samples: &[Sample],
+    train: &Samples,
+    samples: &Samples,
     split: &str,
 ) -> Result<Baseline> {
     if train.is_empty() {
@@ -109,7 +111,7 @@ pub fn baseline(
             if config.data.format == DataFormat::CopyMemory {
                 // Most are blanks, whose places are known; each of the other classes is as probable.
                 let targets = samples.iter().flat_map(|sample| classes(&sample.target).0);
-                let n_symbols = targets.filter(|&&class| class != answers.most_frequent).count();
+                let n_symbols = targets.filter(|&class| class != answers.most_frequent).count();
                 tally.loss = n_symbols as f64 * ((labels.len() - 1) as f64).ln();
                 what += "; the loss is that of blanks in their places and guessed symbols";
                 untold = "";
@@ -137,15 +139,15 @@ fn most<K: Copy + Ord + Hash>(counts: &HashMap<K, usize>) -> Option<K> {
 }
 
 impl Answers {
-    fn of(train: &[Sample], task: Option<usize>) -> Self {
+    fn of(train: &Samples, task: Option<usize>) -> Self {
         let mut counts = HashMap::<u32, usize>::new();
         let mut by_token = HashMap::<u32, HashMap<u32, usize>>::new();
         for sample in train {
-            let (classes, aligned) = classes(target(sample, task));
-            for &class in classes {
+            let (classes, aligned) = classes(target(&sample, task));
+            for &class in &classes {
                 *counts.entry(class).or_default() += 1;
             }
-            for (&token, &class) in tokens(&sample.input).iter().zip(classes).filter(|_| aligned) {
+            for (token, class) in tokens(&sample.input).into_iter().zip(classes).filter(|_| aligned) {
                 *by_token.entry(token).or_default().entry(class).or_default() += 1;
             }
         }
@@ -153,12 +155,13 @@ impl Answers {
         Self { most_frequent: most(&counts).unwrap_or(0), of_token }
     }
 
-    fn tally(&self, criterion: &Criterion, samples: &[Sample], task: Option<usize>) -> Tally {
+    fn tally(&self, criterion: &Criterion, samples: &Samples, task: Option<usize>) -> Tally {
         let mut tally = Tally::default();
         for sample in samples {
-            let (truth, aligned) = classes(target(sample, task));
+            let (truth, aligned) = classes(target(&sample, task));
+            let read = tokens(&sample.input);
             let said: Vec<i64> = (0..truth.len())
-                .map(|k| tokens(&sample.input).get(k).filter(|_| aligned))
+                .map(|k| read.get(k).filter(|_| aligned))
                 .map(|token| token.and_then(|token| self.of_token.get(token)))
                 .map(|class| i64::from(*class.unwrap_or(&self.most_frequent)))
                 .collect();
@@ -178,18 +181,18 @@ fn target(sample: &Sample, task: Option<usize>) -> &SampleTarget {
 }
 
 /// Classes, and whether there is one a step.
-fn classes(target: &SampleTarget) -> (&[u32], bool) {
+fn classes(target: &SampleTarget) -> (Vec<u32>, bool) {
     match target {
-        SampleTarget::Class(class) => (std::slice::from_ref(class), false),
-        SampleTarget::Tokens(classes) => (classes, true),
-        _ => (&[], false),
+        SampleTarget::Class(class) => (vec![*class], false),
+        SampleTarget::Tokens(classes) => (classes.to_vec(), true),
+        _ => (Vec::new(), false),
     }
 }
 
-fn tokens(input: &SampleInput) -> &[u32] {
+fn tokens(input: &SampleInput) -> Vec<u32> {
     match input {
-        SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens,
-        SampleInput::Features(_) | SampleInput::Attributes { .. } => &[],
+        SampleInput::Tokens(tokens) | SampleInput::Words { tokens, .. } => tokens.to_vec(),
+        SampleInput::Features(_) | SampleInput::Attributes { .. } => Vec::new(),
     }
 }
 
@@ -197,8 +200,8 @@ fn tokens(input: &SampleInput) -> &[u32] {
 fn texts(
     config: &Config,
     schema: &Schema,
-    train: &[Sample],
-    inputs: &[&SampleInput],
+    train: &Samples,
+    inputs: &[SampleInput],
 ) -> Result<(String, Vec<String>)> {
     let source = match &schema.input {
         InputSchema::Text(source) => source.reader()?,
@@ -208,7 +211,7 @@ fn texts(
         }
         _ => return Err(Error::Input("texts have a baseline of other texts and of attributes alone".into())),
     };
-    let copies = inputs.iter().map(|input| source.decode(tokens(input)));
+    let copies = inputs.iter().map(|input| source.decode(&tokens(input)));
     if config.data.languages.is_some() {
         return Ok(("a copy of the source".into(), copies.collect()));
     }
@@ -216,37 +219,38 @@ fn texts(
         SampleTarget::Text { text, .. } => text.split_whitespace().count(),
         _ => 0,
     };
-    let n = (train.iter().map(n_words).sum::<usize>() as f64 / train.len() as f64).round() as usize;
+    let all: usize = train.iter().map(|sample| n_words(&sample)).sum();
+    let n = (all as f64 / train.len() as f64).round() as usize;
     let first = |text: String| text.split_whitespace().take(n).collect::<Vec<_>>().join(" ");
     Ok((format!("the first {n} words of the source"), copies.map(first).collect()))
 }
 
 /// The text of the training sample that shares the most attributes' values with each input.
-fn nearest_texts(schema: &Schema, train: &[Sample], inputs: &[&SampleInput]) -> Result<Vec<String>> {
+fn nearest_texts(schema: &Schema, train: &Samples, inputs: &[SampleInput]) -> Result<Vec<String>> {
     let texts = TargetText::of(&schema.target)?;
     // Many samples have the same attributes: the first of them stands for all.
     let mut seen = HashSet::new();
-    let known: Vec<(&[f32], &[u32])> = train
+    let known: Vec<(Values, Tokens)> = train
         .iter()
         .filter_map(|sample| match (&sample.input, &sample.target) {
             (SampleInput::Attributes { vector, .. }, SampleTarget::Text { tokens, .. }) => {
                 let bits: Vec<u32> = vector.data.iter().map(|value| value.to_bits()).collect();
-                seen.insert(bits).then_some((vector.data.as_slice(), tokens.as_slice()))
+                seen.insert(bits).then(|| (vector.data.clone(), tokens.clone()))
             }
             _ => None,
         })
         .collect();
-    let text = |input: &&SampleInput| {
+    let text = |input: &SampleInput| {
         let SampleInput::Attributes { vector, .. } = input else { return String::new() };
         let shared = |other: &[f32]| other.iter().zip(&vector.data).filter(|(a, b)| **a * **b > 0.0).count();
         let nearest = known.iter().min_by_key(|(other, _)| Reverse(shared(other)));
-        nearest.map_or(String::new(), |(_, tokens)| texts.text_for(input, tokens))
+        nearest.map_or(String::new(), |(_, tokens)| texts.text_for(input, &tokens.to_vec()))
     };
     Ok(inputs.iter().map(text).collect())
 }
 
 /// Values: the last reading, where what is predicted is read too.
-fn values(schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tally) {
+fn values(schema: &Schema, train: &Samples, samples: &Samples) -> (String, Tally) {
     let read: Option<Vec<usize>> = match (&schema.input, &schema.target) {
         (InputSchema::Features { names, .. }, TargetSchema::Features { names: targets, .. })
             if !targets.is_empty() =>
@@ -263,14 +267,14 @@ fn values(schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tal
     };
     let mut sums: Vec<f64> = Vec::new();
     let mut n = 0;
-    for row in train.iter().flat_map(rows) {
+    for row in train.iter().flat_map(|sample| rows(&sample)) {
         sums.resize(row.len(), 0.0);
         sums.iter_mut().zip(&row).for_each(|(sum, &value)| *sum += f64::from(value));
         n += 1;
     }
     let mut tally = Tally::default();
     for sample in samples {
-        let rows = rows(sample);
+        let rows = rows(&sample);
         let steps = sample.input.steps();
         for (k, row) in rows.iter().enumerate() {
             // A target for each step, or one for the last.
@@ -290,7 +294,7 @@ fn values(schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tal
 
 /// Differences from a season before, or from a mean of some: none at all; and, at the steps where all of these have been
 /// read, where it is a mean those of the season before alone, and those of the last reading.
-fn seasonal(season: &Season, samples: &[Sample]) -> [Tally; 3] {
+fn seasonal(season: &Season, samples: &Samples) -> [Tally; 3] {
     let [mut before, mut ago, mut last] = [(); 3].map(|()| Tally::default());
     let alone = season.last_alone();
     for sample in samples {
@@ -321,7 +325,7 @@ fn seasonal(season: &Season, samples: &[Sample]) -> [Tally; 3] {
     [before, ago, last]
 }
 
-fn text(config: &Config, schema: &Schema, train: &[Sample], samples: &[Sample]) -> (String, Tally) {
+fn text(config: &Config, schema: &Schema, train: &Samples, samples: &Samples) -> (String, Tally) {
     let order = match config.data.unit {
         Some(TextUnit::Word) => WORD_GRAM,
         _ => CHARACTER_GRAM,
@@ -332,9 +336,9 @@ fn text(config: &Config, schema: &Schema, train: &[Sample], samples: &[Sample]) 
 }
 
 /// The windows of a text, one after the other.
-fn stream(samples: &[Sample]) -> Vec<u32> {
-    let mut all: Vec<u32> = samples.iter().flat_map(|sample| tokens(&sample.input)).copied().collect();
-    if let Some(SampleTarget::Tokens(last)) = samples.last().map(|sample| &sample.target) {
+fn stream(samples: &Samples) -> Vec<u32> {
+    let mut all: Vec<u32> = samples.iter().flat_map(|sample| tokens(&sample.input)).collect();
+    if let Some(SampleTarget::Tokens(last)) = samples.last().as_ref().map(|sample| &sample.target) {
         all.extend(last.last());
     }
     all
@@ -435,27 +439,27 @@ mod tests {
     #[test]
     fn majority_class() {
         let sample =
-            |class| Sample { input: SampleInput::Tokens(vec![0]), target: SampleTarget::Class(class) };
+            |class| Sample { input: SampleInput::Tokens(vec![0].into()), target: SampleTarget::Class(class) };
         let schema =
             Schema { input: tokens_in(), target: TargetSchema::Class { labels: names(&["x", "y", "z"]) } };
-        let train: Vec<Sample> = [2, 1, 1, 2, 1].map(sample).into();
-        let test: Vec<Sample> = [1, 2, 2, 0].map(sample).into();
+        let train = Samples::from_iter([2, 1, 1, 2, 1].map(sample));
+        let test = Samples::from_iter([1, 2, 2, 0].map(sample));
         let config = config(IoMode::ManyToOne, "program");
         let said = baseline(&config, &schema, &train, &test, "test").unwrap();
         assert_eq!(said.what, "always the class most frequent in training, y");
         assert_eq!(values(&said), [("accuracy", 0.25, 4)]);
-        assert!(baseline(&config, &schema, &[], &test, "test").is_err());
+        assert!(baseline(&config, &schema, &Samples::default(), &test, "test").is_err());
     }
 
     #[test]
     fn most_frequent_tag_of_each_word_alone_and_as_a_task() {
-        let tags = SampleTarget::Tokens(vec![1, 1, 0, 2]);
-        let input = SampleInput::Tokens(vec![1, 1, 1, 2]);
+        let tags = SampleTarget::Tokens(vec![1, 1, 0, 2].into());
+        let input = SampleInput::Tokens(vec![1, 1, 1, 2].into());
         let labels = names(&["O", "B-a", "B-b"]);
         let schema = Schema { input: tokens_in(), target: TargetSchema::Tokens { labels: labels.clone() } };
-        let train = [Sample { input: input.clone(), target: tags.clone() }];
+        let train = Samples::from_iter([Sample { input: input.clone(), target: tags.clone() }]);
         // Token 0 is new: the most frequent label.
-        let test = [Sample::tokens(vec![0, 1, 2], vec![0, 1, 0])];
+        let test = Samples::from_iter([Sample::tokens(vec![0, 1, 2], vec![0, 1, 0])]);
         let said = baseline(&config(IoMode::ManyToMany, "program"), &schema, &train, &test, "test").unwrap();
         // One of three is right; of one span in truth and three said one is right.
         assert_eq!(values(&said), [("f1", 2.0 / 4.0, 1), ("accuracy", 1.0 / 3.0, 3)]);
@@ -472,8 +476,8 @@ mod tests {
         });
         let schema = Schema { input: tokens_in(), target: TargetSchema::Tasks { tasks: tasks.into() } };
         let both = |class, tags| SampleTarget::Tasks(vec![SampleTarget::Class(class), tags]);
-        let train = [Sample { input: input.clone(), target: both(2, tags.clone()) }];
-        let test = [Sample { input, target: both(2, tags) }];
+        let train = Samples::from_iter([Sample { input: input.clone(), target: both(2, tags.clone()) }]);
+        let test = Samples::from_iter([Sample { input, target: both(2, tags) }]);
         let said = baseline(&config, &schema, &train, &test, "test").unwrap();
         // Said 1 1 1 2.
         let f1 = 2.0 * 3.0 / (3.0 + 4.0);
@@ -491,7 +495,7 @@ mod tests {
     #[test]
     fn last_reading_or_the_mean() {
         let sample = |x: [f32; 4], y: [f32; 2]| {
-            let channels = |data: &[f32], channels| Features { data: data.to_vec(), channels };
+            let channels = |data: &[f32], channels| Features { data: data.to_vec().into(), channels };
             Sample::features(channels(&x, 2), channels(&y, 1))
         };
         let features = |channels, given: &[&str]| (channels, vec![], names(given));
@@ -500,8 +504,8 @@ mod tests {
             target: TargetSchema::Features { channels: 1, scales, names: self::names(target) },
         };
         let config = config(IoMode::ManyToMany, "csv");
-        let train = [sample([0.0; 4], [1.0, 3.0])];
-        let test = [sample([5.0, 1.0, 5.0, 2.0], [2.0, 4.0])];
+        let train = Samples::from_iter([sample([0.0; 4], [1.0, 3.0])]);
+        let test = Samples::from_iter([sample([5.0, 1.0, 5.0, 2.0], [2.0, 4.0])]);
         let last =
             baseline(&config, &schema(features(2, &["u", "v"]), &["v"]), &train, &test, "test").unwrap();
         assert_eq!((last.what.as_str(), values(&last)), ("the last reading", vec![("mse", 2.5, 2)]));
@@ -520,24 +524,24 @@ mod tests {
                 names: self::names(target),
             },
         };
-        let channels = |data: &[f32], channels| Features { data: data.to_vec(), channels };
+        let channels = |data: &[f32], channels| Features { data: data.to_vec().into(), channels };
         let mut config = config(IoMode::OneToOne, "csv");
         (config.data.season, config.data.horizon) = (Some(2), Some(1));
         // v is the second column: 0, 3, 1, and then 7; the differences over two rows are not known before.
-        let test = [Sample::features(
+        let test = Samples::from_iter([Sample::features(
             channels(&[9.0, 0.0, 9.0, 3.0, 9.0, 1.0], 2),
             channels(&[5.0, 1.0 - 0.0, 7.0 - 3.0], 1),
-        )];
+        )]);
         let said = baseline(&config, &schema(&["u", "v"], &["v"]), &test, &test, "test").unwrap();
         assert_eq!(said.what, "the value 2 rows before");
         // 25 + 1 + 16; from the second row on 1 - 3 and 7 - 1.
         assert_eq!(values(&said), [("mse", 42.0 / 3.0, 3), ("last reading mse", 40.0 / 2.0, 2)]);
         // Both of the next two rows.
         (config.data.horizon, config.data.trajectory) = (Some(2), true);
-        let test = [Sample::features(
+        let test = Samples::from_iter([Sample::features(
             channels(&[9.0, 0.0, 9.0, 3.0], 2),
             channels(&[5.0, 1.0 - 0.0, 1.0 - 0.0, 7.0 - 3.0], 2),
-        )];
+        )]);
         let said = baseline(&config, &schema(&["u", "v"], &["v", "v"]), &test, &test, "test").unwrap();
         assert_eq!(values(&said), [("mse", 43.0 / 4.0, 2), ("last reading mse", (4.0 + 16.0) / 2.0, 1)]);
     }
@@ -552,13 +556,15 @@ mod tests {
         let words = sub_words(&[source, "texts of models"], true);
         let reader = words.reader().unwrap();
         let sample = |source: &str, text: &str| Sample {
-            input: SampleInput::Tokens(reader.encode(source, 99)),
-            target: SampleTarget::Text { tokens: reader.encode(text, 99), text: text.into() },
+            input: SampleInput::Tokens(reader.encode(source, 99).into()),
+            target: SampleTarget::Text { tokens: reader.encode(text, 99).into(), text: text.into() },
         };
         let schema = Schema { input: InputSchema::Text(words.clone()), target: TargetSchema::Text(words) };
         // 2, 3 and 3 words.
-        let train = ["a model", "A small model", "texts of models"].map(|text| sample("texts", text));
-        let test = [sample(source, "A small model of texts")];
+        let train = Samples::from_iter(
+            ["a model", "A small model", "texts of models"].map(|text| sample("texts", text)),
+        );
+        let test = Samples::from_iter([sample(source, "A small model of texts")]);
         let mut config = config(IoMode::ManyToMany, "program");
         let scores = |config: &Config| {
             let said = baseline(config, &schema, &train, &test, "test").unwrap();
@@ -592,21 +598,21 @@ mod tests {
         let reader = words.reader().unwrap();
         let sample = |meaning: &str, text: &str| Sample {
             input: attributes::parse(meaning, &input).unwrap(),
-            target: SampleTarget::Text { tokens: reader.encode(text, 99), text: text.into() },
+            target: SampleTarget::Text { tokens: reader.encode(text, 99).into(), text: text.into() },
         };
-        let train = [
+        let train = Samples::from_iter([
             sample("name[Mill], food[French], area[hills]", texts[0]),
             sample("name[Inn], food[Thai], area[hills]", texts[1]),
             sample("name[Mill], food[Thai], area[hills]", texts[2]),
             sample("food[Thai], area[town]", texts[3]),
-        ];
+        ]);
         // Of equal ones the first; a name of its own, or none.
-        let test = [
+        let test = Samples::from_iter([
             sample("name[The Lamb], food[Thai]", "the lamb of the hills is Thai"),
             sample("area[town]", "Thai, in town"),
             sample("area[hills]", "Nothing alike"),
             sample("area[hills]", "of the hills is French"),
-        ];
+        ]);
         let schema = Schema { input: input.clone(), target: TargetSchema::Text(words) };
         let config = config(IoMode::ManyToMany, "program");
         let said = baseline(&config, &schema, &train, &test, "test").unwrap();
@@ -646,7 +652,7 @@ mod tests {
         let all: f64 = (0..4).map(|token| model.probability(&[0, token], 1)).sum();
         close(all, 1.0);
 
-        let windows = |stream: &[u32]| -> Vec<Sample> {
+        let windows = |stream: &[u32]| -> Samples {
             stream[..stream.len() - 1]
                 .chunks(2)
                 .zip(stream[1..].chunks(2))

@@ -3,7 +3,7 @@
 use super::{Baseline, Epoch, Score, Unit, baseline};
 use crate::artifact::{self, ModelFolder};
 use crate::config::{Config, DataFormat};
-use crate::data::{Sample, Schema};
+use crate::data::{Samples, Schema};
 
 /// Training steps of a text up to which n-grams are counted for a card.
 const FEW_STEPS: usize = 200_000;
@@ -24,11 +24,12 @@ pub(super) struct Card<'a> {
 pub(super) fn baseline_if_cheap(
     config: &Config,
     schema: &Schema,
-    train: &[Sample],
-    samples: &[Sample],
+    train: &Samples,
+    samples: &Samples,
     split: &str,
 ) -> Option<Baseline> {
-    let n_steps = || train.iter().chain(samples).map(|sample| sample.input.steps()).sum::<usize>();
+    let steps = |samples: &Samples| (0..samples.len()).map(|k| samples.steps(k)).sum::<usize>();
+    let n_steps = || steps(train) + steps(samples);
     match config.data.format {
         DataFormat::Strokes => return None,
         DataFormat::Text if n_steps() > FEW_STEPS => return None,

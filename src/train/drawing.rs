@@ -9,7 +9,8 @@
 use super::score::Score;
 use crate::config::Config;
 use crate::data::strokes::{MIDDLE, distance, drawn, evenly};
-use crate::data::{Grid, Sample, SampleInput, SampleTarget, Stroke};
+use crate::data::{Grid, Sample, SampleInput, SampleTarget, Samples, Stroke};
+use std::borrow::Cow;
 
 /// Points of a drawing that are warped to those of another one.
 const POINTS: usize = 50;
@@ -17,7 +18,7 @@ const POINTS: usize = 50;
 /// The scores of what was drawn for samples.
 pub(super) fn scores(
     said: &[Vec<Stroke>],
-    samples: &[Sample],
+    samples: &Samples,
     grid: Grid,
     config: &Config,
     split: &str,
@@ -25,7 +26,7 @@ pub(super) fn scores(
     let (mut sums, mut n) = ([0.0; 3], 0usize);
     for (said, sample) in said.iter().zip(samples) {
         let SampleTarget::Drawing { strokes, .. } = &sample.target else { continue };
-        let each = [chamfer(said, strokes), warped(said, strokes), overlap(grid, said, picture(sample))];
+        let each = [chamfer(said, strokes), warped(said, strokes), overlap(grid, said, picture(&sample))];
         sums.iter_mut().zip(each).for_each(|(sum, score)| *sum += score);
         n += 1;
     }
@@ -40,13 +41,13 @@ pub(super) fn scores(
 }
 
 /// The strokes of the training drawing whose picture is nearest to that of each sample.
-pub(super) fn nearest(train: &[Sample], samples: &[Sample]) -> Vec<Vec<Stroke>> {
-    let strokes = |sample: &Sample| {
+pub(super) fn nearest(train: &Samples, samples: &Samples) -> Vec<Vec<Stroke>> {
+    let strokes = |sample: Cow<'_, Sample>| {
         let from = |other: &Sample| -> f32 {
-            picture(other).iter().zip(picture(sample)).map(|(a, b)| (a - b).powi(2)).sum()
+            picture(other).iter().zip(picture(&sample)).map(|(a, b)| (a - b).powi(2)).sum()
         };
-        let nearest = train.iter().map(|other| (from(other), other)).min_by(|a, b| a.0.total_cmp(&b.0));
-        match nearest.map(|(_, other)| &other.target) {
+        let nearest = train.iter().map(|other| (from(&other), other)).min_by(|a, b| a.0.total_cmp(&b.0));
+        match nearest.as_ref().map(|(_, other)| &other.target) {
             Some(SampleTarget::Drawing { strokes, .. }) => strokes.clone(),
             _ => Vec::new(),
         }
@@ -123,7 +124,7 @@ mod tests {
 
     fn sample(strokes: Vec<Stroke>) -> Sample {
         let picture = Features::vector(drawn(GRID, &strokes));
-        let target = SampleTarget::Drawing { tokens: GRID.encode(&strokes, 5, 99), strokes };
+        let target = SampleTarget::Drawing { tokens: GRID.encode(&strokes, 5, 99).into(), strokes };
         Sample { input: SampleInput::Features(picture), target }
     }
 
@@ -164,8 +165,8 @@ mod tests {
     #[test]
     fn the_nearest_drawing_is_found_and_scored() {
         let at = |y: f32| sample(vec![line([20.0, y], [80.0, y])]);
-        let train: Vec<Sample> = [20.0, 50.0, 80.0].map(at).into();
-        let test: Vec<Sample> = [52.0, 20.0].map(at).into();
+        let train = Samples::from_iter([20.0, 50.0, 80.0].map(at));
+        let test = Samples::from_iter([52.0, 20.0].map(at));
         let said = nearest(&train, &test);
         assert_eq!(said, [vec![line([20.0, 50.0], [80.0, 50.0])], vec![line([20.0, 20.0], [80.0, 20.0])]]);
         let config = Config::new("d", ModelConfig::new(IoMode::OneToMany, CellKind::Gru, 2));
@@ -176,7 +177,7 @@ mod tests {
         close(scores[0].value, 1.0);
         close(scores[1].value, 1.0);
         assert!((0.5..1.0).contains(&scores[2].value), "{scores:?}");
-        close(overlap(GRID, &said[1], picture(&test[1])), 1.0);
-        close(overlap(GRID, &[], picture(&test[1])), 0.0);
+        close(overlap(GRID, &said[1], picture(&test.at(1))), 1.0);
+        close(overlap(GRID, &[], picture(&test.at(1))), 0.0);
     }
 }

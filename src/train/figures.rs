@@ -4,7 +4,7 @@ use super::Epoch;
 use super::score::{self, ints};
 use crate::artifact::ModelFolder;
 use crate::config::{DataFormat, IoMode, TrainConfig};
-use crate::data::{Sample, Target, TargetSchema};
+use crate::data::{Samples, Target, TargetSchema};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::kernel::RecurrentBackend;
@@ -36,7 +36,7 @@ impl Confusion {
         model: &Model<B>,
         target: &TargetSchema,
         split: &str,
-        samples: &[Sample],
+        samples: &Samples,
         config: &TrainConfig,
         device: &B::Device,
     ) -> Result<Self> {
@@ -131,7 +131,7 @@ pub(super) fn draw_confusion<B: RecurrentBackend>(
     run: &Path,
     model: &Model<B>,
     folder: &ModelFolder,
-    [valid, test]: [&[Sample]; 2],
+    [valid, test]: [&Samples; 2],
     device: &B::Device,
 ) -> Result<()> {
     let target = &folder.schema.target;

@@ -43,7 +43,7 @@ pub use text::usual_search;
 use crate::artifact::{self, Manifest, ModelFolder};
 use crate::backend::{DeviceInfo, Task, TrainBackend};
 use crate::config::{Config, DataFormat, Loss, OutputActivation};
-use crate::data::{self, Dataset, Draw, InputSchema, Loader, Noise, TargetSchema};
+use crate::data::{self, Dataset, Draw, InputSchema, Loader, Noise, Samples, TargetSchema};
 use crate::error::{Error, Result};
 use crate::file::{lock, write_whole};
 use crate::model::{self, Model};
@@ -219,7 +219,7 @@ fn start(
         dataset.drop_spellings();
     }
     if !config.train.test {
-        dataset.test.clear();
+        dataset.test = Samples::default();
     }
     let digest = dataset.digest();
     // Before anything else is found wrong with other data.
@@ -280,7 +280,7 @@ impl Task for Job<'_> {
             // It may have ended while the data was read.
             unfinished(&folder)?;
         }
-        let n_samples = [&dataset.train, &dataset.valid, &dataset.test].map(Vec::len);
+        let n_samples = [&dataset.train, &dataset.valid, &dataset.test].map(Samples::len);
         progress.start(&config.name, n_samples, n_params, &folder, self.device);
 
         let fresh = Trainee::new(model, criterion.clone(), settings);
@@ -405,7 +405,7 @@ impl Task for Job<'_> {
         }
         let mut manifest = Manifest::new(&config, n_params, best.epoch, self.device.to_string());
         manifest.seconds = seconds.round();
-        let looked_at = if dataset.test.is_empty() { &valid_samples } else { &dataset.test };
+        let looked_at: &Samples = if dataset.test.is_empty() { &valid_samples } else { &dataset.test };
         let split = if dataset.test.is_empty() { "valid" } else { "test" };
         let baseline = card::baseline_if_cheap(&config, &dataset.schema, &train_samples, looked_at, split);
         let exported = folder.join("model");

@@ -7,7 +7,7 @@ use super::spans::spans;
 use super::strategy::going_on;
 use crate::config::{Config, DataFormat, Loss, TaskConfig, TextUnit, TrainConfig};
 use crate::data::loader::in_lanes;
-use crate::data::{Batch, Sample, SampleInput, SampleTarget, Target};
+use crate::data::{Batch, SampleInput, SampleTarget, Samples, Target};
 use crate::kernel::RecurrentBackend;
 use crate::model::{Model, Objective};
 use burn::tensor::{ElementConversion, Tensor};
@@ -252,23 +252,23 @@ impl Score {
 
 /// The inputs of which texts are written, and those that what is written of each is held against: of attributes the
 /// texts of all samples that have them.
-pub(super) fn references(samples: &[Sample]) -> (Vec<&SampleInput>, Vec<Vec<String>>) {
-    let (mut inputs, mut references): (Vec<&SampleInput>, Vec<Vec<String>>) = Default::default();
+pub(super) fn references(samples: &Samples) -> (Vec<SampleInput>, Vec<Vec<String>>) {
+    let (mut inputs, mut references): (Vec<SampleInput>, Vec<Vec<String>>) = Default::default();
     let mut known = HashMap::new();
     for sample in samples {
         let SampleTarget::Text { text, .. } = &sample.target else { continue };
         let k = match &sample.input {
             SampleInput::Attributes { vector, names } => {
                 let bits: Vec<u32> = vector.data.iter().map(|value| value.to_bits()).collect();
-                *known.entry((bits, names)).or_insert(inputs.len())
+                *known.entry((bits, names.clone())).or_insert(inputs.len())
             }
             _ => inputs.len(),
         };
         if k == inputs.len() {
-            inputs.push(&sample.input);
+            inputs.push(sample.input.clone());
             references.push(Vec::new());
         }
-        references[k].push(text.clone());
+        references[k].push(text.to_string());
     }
     (inputs, references)
 }
@@ -303,7 +303,7 @@ pub(super) const LANES: usize = 8;
 /// The tally of a whole split, in batches as `config` has them.
 pub fn score<B: RecurrentBackend>(
     model: &Model<B>,
-    samples: &[Sample],
+    samples: &Samples,
     config: &TrainConfig,
     criterion: &Criterion,
     device: &B::Device,
@@ -318,24 +318,24 @@ pub fn score<B: RecurrentBackend>(
 /// Runs a model over a whole split and shows each batch with the outputs: one, or one a task.
 pub(super) fn run<B: RecurrentBackend>(
     model: &Model<B>,
-    samples: &[Sample],
+    samples: &Samples,
     config: &TrainConfig,
     device: &B::Device,
     mut show: impl FnMut(Vec<Tensor<B, 3>>, &Batch<B>),
 ) {
     if !config.carry_state {
         // Equal lengths together, so that little is padding.
-        let mut order: Vec<&Sample> = samples.iter().collect();
-        order.sort_by_key(|sample| sample.input.steps());
+        let mut order: Vec<usize> = (0..samples.len()).collect();
+        order.sort_by_key(|&k| samples.steps(k));
         for chunk in order.chunks(config.batch_size) {
-            let batch = Batch::new(chunk, None, device);
+            let batch = Batch::of(samples, chunk, None, device);
             show(outputs(model, &batch), &batch);
         }
         return;
     }
     let mut carried = None;
     for chunk in in_lanes(samples.len(), LANES).chunks(LANES) {
-        let batch = Batch::new(&chunk.iter().map(|&k| &samples[k]).collect::<Vec<_>>(), None, device);
+        let batch = Batch::of(samples, chunk, None, device);
         let (said, _) = model.run(&batch, going_on(&mut carried, &batch));
         carried = Some(said.state);
         show(vec![said.output], &batch);

@@ -4,7 +4,7 @@ use super::drawing;
 use super::score::{Score, references, written};
 use crate::config::Config;
 use crate::data::target_text::TargetText;
-use crate::data::{Batch, InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema};
+use crate::data::{Batch, InputSchema, Sample, SampleInput, SampleTarget, Samples, Schema, TargetSchema};
 use crate::error::Result;
 use crate::kernel::RecurrentBackend;
 use crate::model::{EncoderDecoder, Hypothesis, Model, Search};
@@ -23,7 +23,7 @@ pub fn usual_search() -> Search {
 /// The outputs that a search finds for each input, in the inputs' order.
 fn search<B: RecurrentBackend>(
     model: &EncoderDecoder<B>,
-    inputs: &[&SampleInput],
+    inputs: &[SampleInput],
     search: &Search,
     n_steps: usize,
     device: &B::Device,
@@ -33,7 +33,8 @@ fn search<B: RecurrentBackend>(
     order.sort_by_key(|&k| inputs[k].steps());
     let mut found = Vec::with_capacity(inputs.len());
     for chunk in order.chunks(BATCH) {
-        let sample = |&k: &usize| Sample { input: inputs[k].clone(), target: SampleTarget::Tokens(vec![0]) };
+        let sample =
+            |&k: &usize| Sample { input: inputs[k].clone(), target: SampleTarget::Tokens(vec![0].into()) };
         let samples: Vec<Sample> = chunk.iter().map(sample).collect();
         let batch = Batch::<B>::new(&samples.iter().collect::<Vec<_>>(), None, device);
         let all = model.search(batch.input, batch.input_lengths.as_deref(), search, n_steps)?;
@@ -53,7 +54,7 @@ fn search<B: RecurrentBackend>(
 /// Output that is not finite.
 pub(crate) fn text_scores<B: RecurrentBackend>(
     model: &Model<B>,
-    samples: &[Sample],
+    samples: &Samples,
     (config, schema): (&Config, &Schema),
     split: &str,
     device: &B::Device,
@@ -63,7 +64,7 @@ pub(crate) fn text_scores<B: RecurrentBackend>(
     let sub_words = match &schema.target {
         TargetSchema::Text(sub_words) => sub_words,
         &TargetSchema::Drawing(grid) => {
-            let inputs: Vec<&SampleInput> = samples.iter().map(|sample| &sample.input).collect();
+            let inputs: Vec<SampleInput> = samples.iter().map(|sample| sample.input.clone()).collect();
             let n_steps = n_steps.expect("a model of drawings has it");
             let found = search(model, &inputs, &usual_search(), n_steps, device)?;
             let strokes =

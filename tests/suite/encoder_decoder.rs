@@ -540,7 +540,7 @@ impl Task for SearchOf {
         let model = model::<B>(&variety()[4], &device);
         let found = self.0.iter().map(|input| {
             let SampleInput::Tokens(tokens) = input else { panic!("tokens") };
-            let tokens: Tensor<B, 1, Int> = Tensor::from_ints(tokens.as_slice(), &device);
+            let tokens: Tensor<B, 1, Int> = Tensor::from_ints(tokens.to_vec().as_slice(), &device);
             model.search(Input::Tokens(tokens.unsqueeze()), None, &self.1, MAX_STEPS).unwrap().remove(0)
         });
         found.collect()
@@ -574,7 +574,7 @@ fn a_trained_model_searches_and_says_why_it_cannot() {
     };
     device.run(Save(&path, tags, Schema::tokens(names(6), names(5))));
     let tags = predict::load(&path, &device).unwrap();
-    let unknown = [SampleInput::Tokens(vec![6])];
+    let unknown = [SampleInput::Tokens(vec![6].into())];
     for (said, reason) in [
         (writes.search(&inputs, &search, None), "how many steps to write is not known"),
         (writes.search(&inputs, &search, Some(0)), "0 steps cannot be written"),

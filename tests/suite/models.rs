@@ -12,7 +12,7 @@ use rnn_zoo::config::{
     IoMode, Kernel, Loss, ModelConfig, OptimizerKind, OutputActivation, Pooling, TrainConfig,
 };
 use rnn_zoo::data::{
-    Batch, Dataset, Features, Input, InputSchema, Sample, SampleInput, SampleTarget, Schema, Target,
+    Batch, Dataset, Features, Input, InputSchema, Sample, SampleInput, SampleTarget, Samples, Schema, Target,
     TargetSchema,
 };
 use rnn_zoo::error::Error;
@@ -34,7 +34,7 @@ fn config(mode: IoMode, cell: CellKind) -> ModelConfig {
 }
 
 fn features(n_steps: usize, seed: u64) -> Features {
-    Features { data: noise(n_steps * 3, seed), channels: 3 }
+    Features { data: noise(n_steps * 3, seed).into(), channels: 3 }
 }
 
 /// Sequences of 4, 2 and 3 steps, with a target of the mode's kind.
@@ -46,7 +46,7 @@ fn samples(mode: IoMode) -> Vec<Sample> {
             let target = match mode {
                 IoMode::ManyToOne => SampleTarget::Class(seed as u32),
                 IoMode::OneToMany => {
-                    SampleTarget::Features(Features { data: noise(4 * n, seed), channels: 4 })
+                    SampleTarget::Features(Features { data: noise(4 * n, seed).into(), channels: 4 })
                 }
                 _ => SampleTarget::Tokens((0..n as u32).collect()),
             };
@@ -115,10 +115,10 @@ impl Task for SpelledWords {
         let model = Model::<B>::new(&base, 1, &device).unwrap();
         let sample = |tokens: &[u32], spellings: &[&[u32]]| Sample {
             input: SampleInput::Words {
-                tokens: tokens.to_vec(),
+                tokens: tokens.to_vec().into(),
                 spellings: spellings.iter().map(|s| s.to_vec()).collect(),
             },
-            target: SampleTarget::Tokens(tokens.to_vec()),
+            target: SampleTarget::Tokens(tokens.to_vec().into()),
         };
         let all = [
             sample(&[1, 0, 1, 3], &[&[1, 2], &[5], &[1, 2], &[3, 4, 5]]),
@@ -612,9 +612,9 @@ fn all_gradients_together_are_held_to_one_norm() {
 fn a_run_stops_when_patience_ends_and_exports_its_best_epoch() {
     let sample = |y| Sample::features(Features::vector(vec![0.0]), Features::vector(vec![y]));
     let dataset = Dataset {
-        train: vec![sample(10.0)],
-        valid: vec![sample(13.0)],
-        test: Vec::new(),
+        train: vec![sample(10.0)].into(),
+        valid: vec![sample(13.0)].into(),
+        test: Samples::default(),
         schema: Schema::features(1, 1),
     };
     // Of zeros a ReLU makes zeros and gets no gradient: all that is said and trained is the head's

@@ -69,7 +69,7 @@ fn dataset(turned: bool) -> Dataset {
         });
         let slots = SampleTarget::Tokens(slots.collect());
         let intent = SampleTarget::Class(words.iter().any(|&w| high(w)).into());
-        Sample { input: SampleInput::Tokens(words), target: SampleTarget::Tasks(vec![intent, slots]) }
+        Sample { input: SampleInput::Tokens(words.into()), target: SampleTarget::Tasks(vec![intent, slots]) }
     };
     Dataset {
         train: (0..160).map(sample).collect(),
@@ -152,7 +152,8 @@ impl Task for OwnLoss {
         let criterion = Criterion::new(&config, &data.schema).unwrap();
         let model = Model::<B>::new(&config.model, 1, &device).unwrap();
         let trainee = Trainee::new(model, criterion, &config.train);
-        let batch = Batch::<B>::new(&data.valid.iter().collect::<Vec<_>>(), None, &device);
+        let all: Vec<usize> = (0..data.valid.len()).collect();
+        let batch = Batch::<B>::of(&data.valid, &all, None, &device);
         let together = gradients(&trainee.model, &trainee.step(batch.clone().into()).grads);
 
         let Model::MultiTask(model) = &trainee.model else { panic!("several tasks") };

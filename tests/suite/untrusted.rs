@@ -1,11 +1,11 @@
-//! Model folders whose bytes are not what they were: every cut and every bit.
+//! Model folders whose bytes are not what they were, every cut and every bit; and the memory that files take.
 
 use crate::support::*;
 use burn::module::Module;
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, load_record, named_tensors};
 use rnn_zoo::backend::{BackendKind, Task, TrainBackend};
 use rnn_zoo::config::{CellKind, Config, DataConfig, IoMode, ModelConfig};
-use rnn_zoo::data::{InputSchema, Schema, audio};
+use rnn_zoo::data::{self, InputSchema, Schema, audio};
 use rnn_zoo::model::Model;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -136,6 +136,7 @@ const PATH: &str = "RNN_ZOO_TEST_PATH";
 
 const OF_RECORDS: &str = "untrusted::a_record_takes_no_more_memory_than_four_times_its_size";
 const OF_CLIPS: &str = "untrusted::a_clip_takes_no_more_memory_than_four_times_its_size";
+const OF_DATA: &str = "untrusted::a_data_file_takes_no_more_memory_than_four_times_its_size_and_64_mib";
 
 /// Bytes that the test `name` takes at most to read `path`, in a process of its own.
 fn peak(name: &str, path: &Path) -> u64 {
@@ -144,8 +145,9 @@ fn peak(name: &str, path: &Path) -> u64 {
         .env(PATH, path)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&test.stdout);
-    let line = said.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect(&said);
+    let [said, failed] = [&test.stdout, &test.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let line = said.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = line.unwrap_or_else(|| panic!("{}: {said}{failed}", path.display()));
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
@@ -232,5 +234,432 @@ fn a_clip_takes_no_more_memory_than_four_times_its_size() {
         let n = 16 << 20;
         let taken = peak_of(n).saturating_sub(peak_of(8000));
         assert!(taken < 4 * u64::from(n), "{taken} bytes for {n}");
+    }
+}
+
+const MIB: usize = 1 << 20;
+
+/// Bytes of a file that may be refused: of the shortest lines it would take more than four times as many and 64 MiB.
+const LARGE: usize = 4 * MIB;
+
+/// A kind of data file.
+struct Kind {
+    name: &'static str,
+    mode: IoMode,
+    /// The `[data]` table but for its files.
+    table: &'static str,
+    /// A file of so many bytes, or somewhat more.
+    text: fn(usize) -> String,
+    /// Of so many bytes it has to be read; 0: of none. Of fewer than a MiB, a [`LARGE`] one may be refused.
+    read: usize,
+}
+
+/// The kinds that are `data.valid`, beside a small training file: read by a schema that is there.
+const HELD_OUT: [&str; 2] = ["held-out", "column"];
+
+/// Kinds that are ordinary, and keep the file's text beside what is made of it.
+const ORDINARY: [&str; 3] = ["column", "words", "places"];
+
+/// A head and lines, given how many there are, of `n` bytes at least.
+fn filled(head: &str, n: usize, line: fn(usize) -> String) -> String {
+    let mut text = head.to_string();
+    for k in 0.. {
+        if text.len() >= n {
+            break;
+        }
+        text += &line(k);
+    }
+    text
+}
+
+/// One of 900 words of 5 letters.
+fn word(k: usize) -> String {
+    format!("wo{}", 100 + k * 7919 % 900)
+}
+
+/// So many words with spaces between them.
+fn words(k: usize, n: usize) -> String {
+    (0..n).map(|i| word(k + i * i)).collect::<Vec<_>>().join(" ")
+}
+
+/// A table whose header has `n` bytes or somewhat more.
+fn wide(n: usize) -> String {
+    let header = filled("", n, |k| format!("c{k},")) + "end\n";
+    let n_columns = header.matches(',').count();
+    // Of a wider one no row is read.
+    let n_rows = if n_columns < 10_000 { 20 } else { 1 };
+    header + &("0,".repeat(n_columns) + "0\n").repeat(n_rows)
+}
+
+/// A line of a drawing with an empty picture.
+fn drawing(k: usize, strokes: &[String]) -> String {
+    let (drawer, strokes, image) = (k % 10, strokes.join(","), "0".repeat(2758));
+    format!("{{\"drawer\":{drawer},\"strokes\":[{strokes}],\"image\":\"{image}\"}}\n")
+}
+
+/// Every reader of lines: with ordinary ones, with the shortest that it takes, and with much of one thing.
+fn kinds() -> Vec<Kind> {
+    use IoMode::{EncoderDecoder, ManyToMany, ManyToOne, MultiTask, OneToMany};
+    let kind = |name, mode, table, text, read| Kind { name, mode, table, text, read };
+    vec![
+        kind(
+            "intents",
+            MultiTask,
+            "format = \"intent-slots\"",
+            |n| filled("", n, |_| "g\ta\tO\n".into()),
+            MIB / 2,
+        ),
+        kind(
+            "utterances",
+            MultiTask,
+            "format = \"intent-slots\"",
+            |n| filled("", n, |k| format!("GetWeather{}\t{}\tO B-city O O I-date\n", k % 9, words(k, 5))),
+            MIB,
+        ),
+        kind("tags", ManyToMany, "format = \"tagged\"", |n| filled("", n, |_| "a\tb\n\n".into()), MIB / 2),
+        kind(
+            "sentences",
+            ManyToMany,
+            "format = \"tagged\"",
+            |n| {
+                filled("", n, |k| format!("{}\tT{}\n{}", word(k), k % 9, if k % 12 == 0 { "\n" } else { "" }))
+            },
+            MIB,
+        ),
+        kind(
+            "rows",
+            ManyToOne,
+            "format = \"csv\"\nwindow = 2",
+            |n| filled("a\n", n, |_| "1\n".into()),
+            2 * MIB,
+        ),
+        kind(
+            "column",
+            ManyToOne,
+            "format = \"csv\"\nwindow = 2",
+            |n| filled("a\n", n, |k| format!("{}\n", k % 10)),
+            MIB,
+        ),
+        kind(
+            "readings",
+            ManyToOne,
+            "format = \"csv\"",
+            |n| {
+                filled("t,a,b,c,d,e,f,g\n", n, |k| {
+                    format!("2020-01-01 10:00{}\n", format!(",{:.2}", 10.0 + (k % 50) as f32).repeat(7))
+                })
+            },
+            MIB,
+        ),
+        kind(
+            "seasons",
+            ManyToOne,
+            "format = \"csv\"\nwindow = 8\nhorizon = 24\nseason = 24\nseasons = 2\ntrajectory = true",
+            |n| filled("a\n", n, |k| format!("{}.5\n", k % 10)),
+            2 * MIB,
+        ),
+        kind(
+            "trajectories",
+            ManyToMany,
+            "format = \"csv\"\nhorizon = 24\nseason = 24\ntrajectory = true",
+            |n| filled("a\n", n, |k| format!("{}.5\n", k % 10)),
+            LARGE,
+        ),
+        kind(
+            "header",
+            ManyToOne,
+            "format = \"csv\"\nwindow = 1\nvalid_fraction = 0.3\ntest_fraction = 0.3",
+            wide,
+            MIB / 64,
+        ),
+        kind(
+            "header, trajectory",
+            ManyToOne,
+            "format = \"csv\"\nwindow = 1\nhorizon = 96\ntrajectory = true",
+            // 65,000 columns: with 96 rows ahead of each, more names than are kept.
+            |_| wide(443_890),
+            0,
+        ),
+        kind(
+            "labels",
+            ManyToOne,
+            "format = \"labelled-text\"",
+            |n| filled("", n, |_| "a b\n".into()),
+            MIB / 2,
+        ),
+        kind(
+            "texts",
+            ManyToOne,
+            "format = \"labelled-text\"",
+            |n| filled("", n, |k| format!("L{} {}\n", k % 9, words(k, 10))),
+            MIB,
+        ),
+        // Four of five lines have a word of their own.
+        kind(
+            "messages",
+            ManyToOne,
+            "format = \"labelled-text\"\nmin_count = 20",
+            |n| {
+                filled("", n, |k| {
+                    let own = if k % 5 > 0 { format!("n{k:x}") } else { word(k) };
+                    format!("L{} {} {own}\n", k % 9, words(k, 5))
+                })
+            },
+            2 * MIB,
+        ),
+        kind(
+            "names",
+            ManyToOne,
+            "format = \"labelled-text\"\nmin_count = 3",
+            |n| filled("", n, |k| format!("{} {}\n", ["M", "F"][k % 2], &word(k)[1..])),
+            2 * MIB,
+        ),
+        kind(
+            "pairs",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 60",
+            |n| filled("", n, |_| "a\tb\n".into()),
+            MIB / 2,
+        ),
+        kind(
+            "translations",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 2000",
+            |n| filled("", n, |k| format!("{}\t{}\n", words(k, 5), words(k + 1, 5))),
+            MIB,
+        ),
+        // Every third pair has a word of its own.
+        kind(
+            "inflections",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 300",
+            |n| filled("", n, |k| format!("{} n{:x}\t{}\n", words(k, 5), k / 3, words(k + 1, 5))),
+            2 * MIB,
+        ),
+        kind(
+            "languages",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 300\nlanguages = [\"de\", \"en\"]",
+            |n| filled("", n, |k| words(k, 10) + "\n"),
+            MIB,
+        ),
+        kind(
+            "signs",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 60\nvalid_fraction = 0.25\ntest_fraction = 0.0",
+            // Four lines.
+            |n| (".".repeat(n / 4) + "\tb\n").repeat(4),
+            LARGE,
+        ),
+        kind(
+            "letters",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 60\nvalid_fraction = 0.25\ntest_fraction = 0.0",
+            |n| ("ab".repeat(n / 8) + "\tb\n").repeat(4),
+            LARGE,
+        ),
+        kind(
+            "held-out",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 60",
+            |n| "ab".repeat(n / 2) + "\tb\n",
+            LARGE,
+        ),
+        kind(
+            "cases",
+            ManyToOne,
+            "format = \"ts\"",
+            |n| filled("@classLabel true a b\n@data\n", n, |_| "1:a\n".into()),
+            MIB / 2,
+        ),
+        kind(
+            "channels",
+            ManyToOne,
+            "format = \"ts\"\nvalid_fraction = 0.5\ntest_fraction = 0.0",
+            // Two cases.
+            |n| "@classLabel true a b\n@data\n".to_string() + &("1:".repeat(n / 4) + "a\n").repeat(2),
+            MIB / 16,
+        ),
+        kind(
+            "sequences",
+            ManyToOne,
+            "format = \"ts\"",
+            |n| {
+                filled("@classLabel true a b\n@data\n", n, |k| {
+                    format!("{}1.5:{}\n", "0.25,".repeat(12), ["a", "b"][k % 2])
+                })
+            },
+            MIB,
+        ),
+        kind(
+            "attributes",
+            OneToMany,
+            "format = \"attributes\"\npieces = 60\nvalid_fraction = 0.5\ntest_fraction = 0.0",
+            |n| filled("mr,ref\n\"a[b],d[e]\",c\n", n, |_| "a[b],c\n".into()),
+            MIB / 2,
+        ),
+        kind(
+            "values",
+            OneToMany,
+            "format = \"attributes\"\npieces = 60\nvalid_fraction = 0.5\ntest_fraction = 0.0",
+            |n| filled("mr,ref\n", n, |k| format!("\"a[{}],b[{}]\",c\n", k % 300, k / 300)),
+            MIB / 4,
+        ),
+        kind(
+            "places",
+            OneToMany,
+            "format = \"attributes\"\npieces = 2000",
+            |n| {
+                filled("mr,ref\n", n, |k| {
+                    let (food, area, price) = (k % 10, k / 10 % 10, k / 100 % 10);
+                    format!("\"food[f{food}], area[a{area}], price[p{price}]\",{}\n", words(k, 10))
+                })
+            },
+            MIB,
+        ),
+        kind(
+            "drawings",
+            OneToMany,
+            "format = \"strokes\"",
+            |n| {
+                filled("", n, |k| {
+                    let point = |row: usize, t: usize| format!("[{},{},{}]", 10 + 2 * t, 20 * row, 10 * t);
+                    let stroke = |row| (0..30).map(|t| point(row, t)).collect::<Vec<_>>().join(",");
+                    drawing(k, &[1, 2, 3].map(|row| format!("[{}]", stroke(row))))
+                })
+            },
+            MIB,
+        ),
+        kind(
+            "points",
+            OneToMany,
+            "format = \"strokes\"",
+            |n| filled("", n, |k| drawing(k, &vec!["[[1,1,0]]".to_string(); 9000])),
+            LARGE,
+        ),
+        kind(
+            "bytes",
+            ManyToMany,
+            "format = \"text\"\nunit = \"byte\"",
+            |n| filled("", n, |_| "a\n".into()),
+            MIB,
+        ),
+        kind("characters", ManyToMany, "format = \"text\"", |n| filled("", n, |_| "a\n".into()), MIB),
+        kind(
+            "words",
+            ManyToMany,
+            "format = \"text\"\nunit = \"word\"",
+            |n| filled("", n, |_| "a b\n".into()),
+            MIB,
+        ),
+        kind(
+            "steps",
+            ManyToMany,
+            "format = \"text\"\nwindow = 1",
+            |n| filled("", n, |_| "a\n".into()),
+            MIB / 4,
+        ),
+        kind(
+            "vocabulary",
+            ManyToMany,
+            "format = \"text\"\nunit = \"word\"\nmin_count = 2",
+            |n| filled("", n, |k| format!("{k:x} ")),
+            MIB / 2,
+        ),
+    ]
+}
+
+/// Where files lie that may be refused.
+const MAY_BE_REFUSED: &str = "large";
+
+/// The file of a kind, of `n` bytes, and how many bytes there are with those beside it.
+fn written(folder: &Path, kind: &Kind, n: usize) -> (PathBuf, usize) {
+    fs::create_dir_all(folder).unwrap();
+    let text = (kind.text)(n);
+    let write = |name: String, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let path = write(format!("{}.de.txt", kind.name), &text);
+    if kind.table.contains("languages") {
+        write(format!("{}.en.txt", kind.name), &text);
+        return (path, 2 * text.len());
+    }
+    if HELD_OUT.contains(&kind.name) {
+        write(format!("{}.train.txt", kind.name), &(kind.text)(1000));
+    }
+    (path, text.len())
+}
+
+/// Reads the file of a kind.
+fn read(path: &Path) {
+    let name = path.file_name().unwrap().to_str().unwrap().split('.').next().unwrap();
+    let kind = kinds().into_iter().find(|kind| kind.name == name).unwrap();
+    let mut config: DataConfig = toml::from_str(kind.table).unwrap();
+    if HELD_OUT.contains(&name) {
+        let train = path.with_file_name(format!("{name}.train.txt"));
+        (config.train, config.valid) = (Some(train), Some(path.into()));
+    } else {
+        config.train = Some(path.into());
+    }
+    if let Err(error) = data::load(&config, kind.mode, 0) {
+        let message = error.to_string();
+        let says = ["MiB of memory", "a model folder has room", "columns: leave some out"];
+        let of_size = says.iter().any(|says| message.contains(says));
+        assert!(path.parent().unwrap().ends_with(MAY_BE_REFUSED) && of_size, "{name}: {message}");
+    }
+}
+
+#[test]
+fn a_data_file_takes_no_more_memory_than_four_times_its_size_and_64_mib() {
+    if let Some(path) = std::env::var_os(PATH) {
+        read(Path::new(&path));
+        tell_peak();
+    } else if Path::new("/proc/self/status").exists() {
+        let place = tempfile::tempdir().unwrap();
+        let kinds = kinds();
+        let words = kinds.iter().find(|kind| kind.name == "words").unwrap();
+        let without = peak(OF_DATA, &written(&place.path().join("idle"), words, 4000).0);
+        let check = |kind: &Kind| {
+            let mut sizes = Vec::new();
+            if kind.read > 0 {
+                sizes.push(("read", kind.read));
+            }
+            if kind.read < MIB {
+                sizes.push((MAY_BE_REFUSED, LARGE));
+            }
+            for (folder, n) in sizes {
+                let (path, n) = written(&place.path().join(folder), kind, n);
+                let taken = peak(OF_DATA, &path).saturating_sub(without);
+                assert!(taken <= (4 * n + 64 * MIB) as u64, "{}: {taken} bytes for {n}", kind.name);
+            }
+        };
+        // Two processes at a time.
+        std::thread::scope(|scope| {
+            for half in 0..2 {
+                let (kinds, check) = (&kinds, &check);
+                scope.spawn(move || kinds.iter().skip(half).step_by(2).for_each(check));
+            }
+        });
+    }
+}
+
+/// In files as small as those above the 64 MiB hide a reader that takes more than four times their size.
+#[test]
+fn a_data_file_that_is_twice_as_large_takes_four_times_what_is_added() {
+    if !Path::new("/proc/self/status").exists() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    for kind in kinds().iter().filter(|kind| ORDINARY.contains(&kind.name)) {
+        let [small, large] = [2, 4].map(|mib| {
+            let (path, n) = written(&place.path().join(format!("{mib}")), kind, mib * MIB);
+            (peak(OF_DATA, &path), n)
+        });
+        let (taken, added) = (large.0.saturating_sub(small.0), large.1 - small.1);
+        // What the allocator leaves unused is not the same in both.
+        assert!(taken <= (4 * added + MIB) as u64, "{}: {taken} bytes more for {added}", kind.name);
+        assert!(taken >= added as u64 / 2, "{}: {taken} bytes more for {added}: not measured", kind.name);
     }
 }
