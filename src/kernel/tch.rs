@@ -315,10 +315,10 @@ fn in_one_piece(weights: &[TorchTensor]) -> Vec<TorchTensor> {
         .collect()
 }
 
-fn primitive<E: TchElement, const D: usize>(tensor: Tensor<LibTorch<E>, D>) -> TchTensor {
+pub(super) fn primitive<E: TchElement, const D: usize>(tensor: Tensor<LibTorch<E>, D>) -> TchTensor {
     tensor.into_primitive().tensor()
 }
 
-fn wrap<E: TchElement, const D: usize>(tensor: TchTensor) -> Tensor<LibTorch<E>, D> {
+pub(super) fn wrap<E: TchElement, const D: usize>(tensor: TchTensor) -> Tensor<LibTorch<E>, D> {
     Tensor::from_primitive(TensorPrimitive::Float(tensor))
 }

@@ -41,10 +41,10 @@ impl<B: DenseBackend> Backward<B, 1> for CrossEntropy {
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = Tensor::<B, 2>::from_primitive(TensorPrimitive::Float(grads.consume::<B>(&ops.node)));
-        let (logits, kept) = ops.state;
+        let (values, kept) = ops.state;
         let [of_logits] = ops.parents;
         if let Some(parent) = of_logits {
-            let part = B::cross_entropy_backward(logits, kept, grad);
+            let part = B::cross_entropy_backward(values, kept, grad);
             grads.register::<B>(parent.id, primitive(part));
         }
     }
@@ -91,8 +91,8 @@ impl<B: DenseBackend, C: CheckpointStrategy> DenseBackend for Autodiff<B, C> {
         let classes = classes.inner();
         let output = match CrossEntropy.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::cross_entropy_forward(logits.clone(), classes, label_smoothing);
-                prep.finish((logits, kept), primitive(output))
+                let (output, values, kept) = B::cross_entropy_forward(logits, classes, label_smoothing);
+                prep.finish((values, kept), primitive(output))
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(primitive(B::cross_entropy(logits, classes, label_smoothing)))

@@ -3,7 +3,8 @@
 //!
 //! [`DenseBackend`] is to them what [`RecurrentBackend`](super::RecurrentBackend) is to a layer.
 //! Its bodies are composed of the backend's own operations; on ndarray they are kernels that read
-//! and write their tensors once, on all cores.
+//! and write their tensors once, on all cores, and on LibTorch its own functions, in place where
+//! nobody else holds a tensor.
 //!
 //! B batch, T time, D features in, O features out, V classes.
 
@@ -11,6 +12,8 @@ mod adam;
 mod autodiff;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+#[cfg(feature = "tch")]
+mod tch;
 #[cfg(all(test, feature = "ndarray"))]
 mod tests;
 
@@ -94,21 +97,22 @@ pub trait DenseBackend: Backend {
         cross_entropy(logits, classes, label_smoothing)
     }
 
-    /// *Fused only.* [`cross_entropy`](Self::cross_entropy), and what its gradient needs.
+    /// *Fused only.* [`cross_entropy`](Self::cross_entropy), and what its gradient needs: the
+    /// logits or what was made of them, `[B, T, V]`, and what else there is.
     fn cross_entropy_forward(
         logits: Tensor<Self, 3>,
         classes: Tensor<Self, 2, Int>,
         label_smoothing: f64,
-    ) -> (Tensor<Self, 2>, Kept) {
+    ) -> (Tensor<Self, 2>, Tensor<Self, 3>, Kept) {
         let _ = (logits, classes, label_smoothing);
         unreachable!("{MISSING}")
     }
 
     /// *Fused only.* The gradient of [`cross_entropy`](Self::cross_entropy) with respect to the
-    /// logits, given that of its result, `[B, T]`. It takes the place of logits that nobody else
-    /// holds.
-    fn cross_entropy_backward(logits: Tensor<Self, 3>, kept: Kept, grad: Tensor<Self, 2>) -> Tensor<Self, 3> {
-        let _ = (logits, kept, grad);
+    /// logits, given what the forward pass made of them and the gradient of its result, `[B, T]`.
+    /// It takes the place of the former where nobody else holds that.
+    fn cross_entropy_backward(values: Tensor<Self, 3>, kept: Kept, grad: Tensor<Self, 2>) -> Tensor<Self, 3> {
+        let _ = (values, kept, grad);
         unreachable!("{MISSING}")
     }
 
@@ -153,9 +157,6 @@ fn cross_entropy<B: Backend>(
 }
 
 impl DenseBackend for burn::backend::Flex {}
-
-#[cfg(feature = "tch")]
-impl<E: burn_tch::TchElement> DenseBackend for burn_tch::LibTorch<E> {}
 
 #[cfg(feature = "wgpu")]
 impl<R, F, I, BT> DenseBackend for burn_cubecl::CubeBackend<R, F, I, BT>

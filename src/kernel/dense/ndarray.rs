@@ -66,12 +66,12 @@ where
         logits: Tensor<Self, 3>,
         classes: Tensor<Self, 2, Int>,
         label_smoothing: f64,
-    ) -> (Tensor<Self, 2>, Kept) {
+    ) -> (Tensor<Self, 2>, Tensor<Self, 3>, Kept) {
         by_type!(logits, T => cross_entropy::<Self, T>(logits, classes, label_smoothing))
     }
 
-    fn cross_entropy_backward(logits: Tensor<Self, 3>, kept: Kept, grad: Tensor<Self, 2>) -> Tensor<Self, 3> {
-        by_type!(logits, T => cross_entropy_backward::<Self, T>(logits, &kept, grad))
+    fn cross_entropy_backward(values: Tensor<Self, 3>, kept: Kept, grad: Tensor<Self, 2>) -> Tensor<Self, 3> {
+        by_type!(values, T => cross_entropy_backward::<Self, T>(values, &kept, grad))
     }
 
     fn adam<const N: usize>(
@@ -212,20 +212,20 @@ fn cross_entropy<B, T: Element>(
     logits: Tensor<B, 3>,
     classes: Tensor<B, 2, Int>,
     label_smoothing: f64,
-) -> (Tensor<B, 2>, Kept)
+) -> (Tensor<B, 2>, Tensor<B, 3>, Kept)
 where
     B: Backend<FloatTensorPrimitive = NdArrayTensor>,
 {
     let [batch, n_steps, n_classes] = logits.dims();
     assert_eq!(classes.dims(), [batch, n_steps], "classes of logits {:?}", logits.dims());
-    let logits = primitive(&logits);
-    let axes = axes(&T::view(&logits));
+    let own = primitive(&logits);
+    let axes = axes(&T::view(&own));
     let classes: Vec<i64> = classes.into_data().iter::<i64>().collect();
     let classes = ArrayView::from_shape(IxDyn(&[batch, n_steps]), &classes).expect("as many as there are");
     let targets = Targets::new(classes.permuted_axes(&axes[..2]).iter().copied(), n_classes, label_smoothing);
-    let (losses, norms) = cpu::cross_entropy(Crew::default(), &in_order::<T>(&logits, &axes), &targets);
+    let (losses, norms) = cpu::cross_entropy(Crew::default(), &in_order::<T>(&own, &axes), &targets);
     let rows: Rows = (targets, norms);
-    (wrap(from_order(losses, &[batch, n_steps], &axes[..2])), Arc::new(rows))
+    (wrap(from_order(losses, &[batch, n_steps], &axes[..2])), logits, Arc::new(rows))
 }
 
 fn cross_entropy_backward<B, T: Element>(

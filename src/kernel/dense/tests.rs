@@ -232,6 +232,8 @@ fn values<B: Backend, const N: usize>(tensor: &Tensor<B, N>) -> Vec<f64> {
 }
 
 type Differentiating<E> = Autodiff<NdArray<E>>;
+#[cfg(feature = "tch")]
+type Torch<E> = burn_tch::LibTorch<E>;
 
 fn affine_as_burn<B>(tolerance: f64)
 where
@@ -273,6 +275,11 @@ where
 fn affine_is_burns_linear_layer() {
     affine_as_burn::<Differentiating<f32>>(2e-5);
     affine_as_burn::<Differentiating<f64>>(1e-12);
+    #[cfg(feature = "tch")]
+    {
+        affine_as_burn::<Autodiff<Torch<f32>>>(2e-5);
+        affine_as_burn::<Autodiff<Torch<f64>>>(1e-12);
+    }
 }
 
 #[test]
@@ -325,6 +332,11 @@ where
 fn cross_entropy_is_the_composed_one() {
     cross_entropy_as_composed::<Differentiating<f32>>(1e-5);
     cross_entropy_as_composed::<Differentiating<f64>>(1e-13);
+    #[cfg(feature = "tch")]
+    {
+        cross_entropy_as_composed::<Autodiff<Torch<f32>>>(1e-5);
+        cross_entropy_as_composed::<Autodiff<Torch<f64>>>(1e-13);
+    }
 }
 
 #[test]
@@ -376,8 +388,8 @@ fn nothing_is_copied_that_nobody_else_holds() {
 
     let logits = laid_out::<NdArray, 3>([4, 6, 100], 1, 3);
     let at = place(&logits);
-    let (losses, kept) = NdArray::cross_entropy_forward(logits.clone(), classes.inner(), 0.0);
-    assert_eq!(place(&NdArray::cross_entropy_backward(logits, kept, losses)), at);
+    let (losses, values, kept) = NdArray::cross_entropy_forward(logits, classes.inner(), 0.0);
+    assert_eq!(place(&NdArray::cross_entropy_backward(values, kept, losses)), at);
 
     let [param, m, v] = [1, 2, 3].map(|seed| laid_out::<NdArray, 2>([40, 30], 0, seed).abs());
     let at = [&param, &m, &v].map(place);
@@ -458,18 +470,29 @@ fn adam_as_burn<B: DenseBackend>(tolerance: f64) {
 fn adam_is_burns() {
     adam_as_burn::<NdArray<f32>>(1e-6);
     adam_as_burn::<NdArray<f64>>(1e-13);
+    #[cfg(feature = "tch")]
+    {
+        adam_as_burn::<Torch<f32>>(1e-6);
+        adam_as_burn::<Torch<f64>>(1e-13);
+    }
+}
+
+fn squares_and_scaling<B: DenseBackend>() {
+    for layout in 0..4 {
+        let tensor = laid_out::<B, 3>([5, 40, 33], layout, 1);
+        let sum = values(&tensor.clone().square().sum());
+        close(values(&B::sum_of_squares(tensor.clone())), &sum, 1e-6, "a sum of squares");
+        let expected = values(&(tensor.clone() * 0.25));
+        let held = tensor.clone();
+        assert_eq!(values(&B::scale(tensor, 0.25)), expected);
+        assert_eq!(values(&held), values(&laid_out::<B, 3>([5, 40, 33], layout, 1)), "held by others");
+        assert_eq!(values(&B::scale(held, 0.25)), expected);
+    }
 }
 
 #[test]
 fn squares_and_scaling_of_any_layout() {
-    for layout in 0..4 {
-        let tensor = laid_out::<NdArray, 3>([5, 40, 33], layout, 1);
-        let sum = values(&tensor.clone().square().sum());
-        close(values(&NdArray::sum_of_squares(tensor.clone())), &sum, 1e-6, "a sum of squares");
-        let expected = values(&(tensor.clone() * 0.25));
-        let held = tensor.clone();
-        assert_eq!(values(&NdArray::scale(tensor, 0.25)), expected);
-        assert_eq!(values(&held), values(&laid_out::<NdArray, 3>([5, 40, 33], layout, 1)), "held by others");
-        assert_eq!(values(&NdArray::scale(held, 0.25)), expected);
-    }
+    squares_and_scaling::<NdArray>();
+    #[cfg(feature = "tch")]
+    squares_and_scaling::<Torch<f32>>();
 }
