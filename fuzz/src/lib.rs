@@ -140,7 +140,8 @@ pub fn record(bytes: &[u8], format: RecordFormat) {
                 d_output: Some(2),
                 ..ModelConfig::new(IoMode::ManyToOne, CellKind::Gru, 2)
             };
-            let model = Model::<B>::new(&config, 0, &device).expect("a model");
+            // burn's graph remembers the weights of a backend that differentiates until the next backward pass.
+            let model = Model::<B::InnerBackend>::new(&config, 0, &device).expect("a model");
             for precision in [Precision::Full, Precision::Half] {
                 let _ = load_record(model.clone(), self.0.to_vec(), self.1, precision);
             }
