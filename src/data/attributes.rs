@@ -14,7 +14,7 @@
 //! have any value, and have one feature, which says whether they are there. In texts a word stands for their value,
 //! `xname` for that of `name`: the model learns where a name goes, and any name may go there.
 
-use super::memory::{Budget, NAME, Names};
+use super::memory::{Budget, Cause, NAME, Names};
 use super::pairs::{DEFAULT_PIECES, DEFAULT_STEPS};
 use super::sample::{
     AttributeSchema, Features, InputSchema, Sample, SampleInput, SampleTarget, Schema, TargetSchema,
@@ -206,7 +206,7 @@ impl Source for Attributes {
             return Err(Error::line(path, 1, message));
         }
         let mut budget = Budget::new(path, text.len());
-        budget.take(text.len(), 0)?;
+        budget.take_all(text.len())?;
         let left = budget.left();
         let (mut rows, mut texts, mut words) = (Vec::new(), String::new(), Names::default());
         let (mut all, mut ends) = (Vec::new(), Vec::new());
@@ -247,9 +247,11 @@ impl Source for Attributes {
         }
         // The file's text goes, and what was made of it stays.
         let made = left - budget.left();
-        let mut budget = Budget::new(path, text.len());
-        budget.take_all(made)?;
         let words = words.into_list();
+        let named: usize = words.iter().map(|word| NAME + 2 * word.len()).sum();
+        let mut budget = Budget::new(path, text.len());
+        budget.take_all_for(Cause::Names, named)?;
+        budget.take_all(made - named)?;
         if schema.is_none() {
             let names: BTreeSet<u32> = all.iter().map(|&(name, _)| name).collect();
             let names: BTreeSet<&str> = names.into_iter().map(|name| &*words[name as usize]).collect();

@@ -1,5 +1,6 @@
-//! How much memory reading a file may take: four times its size and 64 MiB, whatever is in it. Only what the
-//! configuration multiplies comes on top: `copies` of drawings, and pictures of a large `side`.
+//! How much memory reading a file may take: four times the size of its text, unpacked, and 64 MiB, whatever is in it.
+//! Only what the configuration multiplies comes on top: `copies` of drawings, pictures of a large `side`, and the
+//! `horizon` rows at each step of a trajectory, for all samples of a batch.
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;

@@ -196,12 +196,13 @@ fn no_file() -> Error {
 }
 
 fn load_file<S: Source>(config: &DataConfig, mode: IoMode, seed: u64) -> Result<Dataset> {
-    let source = S::open(config.train_file()?, config, mode, None)?;
+    let path = config.train_file()?;
+    let source = S::open(path, config, mode, None)?;
     let (valid, test) = config.fractions();
     let parts = source.cut(valid, test, seed)?;
-    let schema = source.schema(&parts[0])?;
+    let mut schema = source.schema(&parts[0])?;
     // No model could be kept: no need to make samples.
-    schema.check_size()?;
+    check_size(&mut schema).map_err(|e| Error::file(path, e.to_string()))?;
     // The part for which there is a file of its own is empty.
     let [train, valid, test] = source.samples(parts, &schema)?.map(Into::into);
     let other = |part: Samples, file: &Option<_>| match file {
@@ -210,6 +211,25 @@ fn load_file<S: Source>(config: &DataConfig, mode: IoMode, seed: u64) -> Result<
     };
     let (valid, test) = (other(valid, &config.valid)?, other(test, &config.test)?);
     Ok(Dataset { train, valid, test, schema })
+}
+
+/// Refuses a schema that no model folder has room for, whether or not the model reads spellings.
+fn check_size(schema: &mut Schema) -> Result<()> {
+    // They are left out of it where the model reads none.
+    let taken = spelled_with(schema).map(std::mem::take);
+    let checked = schema.check_size();
+    if let (Some(characters), Some(taken)) = (spelled_with(schema), taken) {
+        *characters = taken;
+    }
+    checked
+}
+
+/// The characters of spellings, where the inputs are words.
+fn spelled_with(schema: &mut Schema) -> Option<&mut Vec<String>> {
+    match &mut schema.input {
+        InputSchema::Words { characters, .. } => Some(characters),
+        _ => None,
+    }
 }
 
 fn load_test<S: Source>(
@@ -499,6 +519,30 @@ pub(crate) mod tests {
         for text in ["", "\u{feff}"] {
             assert_says(read_text(file(text).path()), &["is empty"]);
         }
+    }
+
+    #[test]
+    fn a_schema_is_measured_without_spellings() {
+        let schema = |n_words: usize, n_characters: usize| {
+            let names = |n: usize| (0..n).map(|k| k.to_string()).collect::<Vec<String>>();
+            let (vocabulary, characters) = (names(n_words), names(n_characters));
+            Schema {
+                input: InputSchema::Words { vocabulary, characters, lowercase: false },
+                target: TargetSchema::Class { labels: names(2) },
+            }
+        };
+        let mut spelled = schema(9, 160_000);
+        assert_says(spelled.check_size(), &["a model folder has room"]);
+        check_size(&mut spelled).unwrap();
+        assert_eq!(spelled, schema(9, 160_000));
+        assert_says(check_size(&mut schema(160_000, 9)), &["a model folder has room"]);
+        // Of a file that has too much the path is told.
+        let words = |line: usize| (0..9000).map(|k| format!(" w{}", 9000 * line + k)).collect::<String>();
+        let text: String = (0..20).map(|line| format!("L{}{}\n", line % 2, words(line))).collect();
+        let train = file(text);
+        let config = config("labelled-text", Some(train.path()), "");
+        let says = [train.path().to_str().unwrap(), "a model folder has room"];
+        assert_says(load(&config, IoMode::ManyToOne, 0), &says);
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn two_files(path: &Path, languages: &[String; 2]) -> Result<Read> {
 fn columns(path: &Path, columns: [usize; 2]) -> Result<Read> {
     let text = read_text(path)?;
     let mut budget = Budget::new(path, text.len());
-    budget.take(text.len(), 0)?;
+    budget.take_all(text.len())?;
     let (mut pairs, mut read) = (Vec::new(), 0);
     for (number, line) in (1..).zip(text.lines()) {
         read += line.len() + 1;

@@ -323,7 +323,7 @@ impl Dataset {
         self.schema.check_size()?;
         for (split, samples) in [("training", &self.train), ("validation", &self.valid), ("test", &self.test)]
         {
-            for (k, sample) in samples.iter().enumerate() {
+            for (k, sample) in samples.to_check().enumerate() {
                 self.schema
                     .check_sample(mode, &sample)
                     .map_err(|e| Error::Input(format!("{split} sample {}: {e}", k + 1)))?;

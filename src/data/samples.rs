@@ -1,5 +1,6 @@
 //! The samples of a split: kept one by one, or cut from the rows of a series when they are asked for.
 
+use super::MAX_VALUES;
 use super::sample::{Sample, SampleInput, SampleTarget};
 use super::series::{self, Windows};
 use serde::{Serialize, Serializer};
@@ -88,6 +89,16 @@ impl Samples {
         }
     }
 
+    /// Those of which each has to be looked at to know that all are sound: where they are cut from finite rows, the first
+    /// one.
+    pub(super) fn to_check(&self) -> impl Iterator<Item = Cow<'_, Sample>> {
+        let n = match &self.0 {
+            Kind::Cut(windows) if windows.are_finite() => 1,
+            _ => self.len(),
+        };
+        self.iter().take(n)
+    }
+
     /// Those that are kept; of a series there is none.
     pub(super) fn kept_mut(&mut self) -> &mut [Sample] {
         match &mut self.0 {
@@ -125,6 +136,15 @@ impl From<Windows> for Samples {
     }
 }
 
+impl From<Samples> for Vec<Sample> {
+    fn from(samples: Samples) -> Self {
+        match samples.0 {
+            Kind::Kept(all) => all,
+            Kind::Cut(windows) => (0..windows.len()).map(|k| windows.at(k)).collect(),
+        }
+    }
+}
+
 impl FromIterator<Sample> for Samples {
     fn from_iter<I: IntoIterator<Item = Sample>>(samples: I) -> Self {
         Vec::from_iter(samples).into()
@@ -145,7 +165,11 @@ impl fmt::Debug for Samples {
 
 impl Serialize for Samples {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
+        match &self.0 {
+            // Windows that overlap may have thousands of times the values that their rows have.
+            Kind::Cut(windows) if windows.n_values() > MAX_VALUES => windows.serialize(serializer),
+            _ => serializer.collect_seq(self.iter()),
+        }
     }
 }
 
@@ -230,6 +254,8 @@ mod tests {
         assert_eq!(samples.last().as_deref(), all.last());
         assert_eq!(samples.part(2..4), Samples::from_iter([2, 3].map(sample)));
         assert_ne!(samples.part(0..6), samples);
+        assert_eq!(Vec::from(samples.clone()), all);
+        assert_eq!(samples.to_check().count(), 7);
         assert!(Samples::default().is_empty() && Samples::default().last().is_none());
         // What is hashed of a data set is what its vectors were.
         assert_eq!(rmp_serde::to_vec(&samples).unwrap(), rmp_serde::to_vec(&all).unwrap());

@@ -24,6 +24,8 @@ use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use crate::file::line_at;
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
+use serde::{Serialize, Serializer};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,8 +81,7 @@ impl Table {
         if let Some(name) = duplicate(&header.iter().collect::<Vec<_>>()) {
             return refuse(1, format!("column `{name}` is there twice"));
         }
-        let mut columns =
-            names.iter().map(|name| find(path, &header, name)).collect::<Result<Vec<usize>>>()?;
+        let mut columns = find(path, &header, names)?;
         let mut data = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|e| csv_error(path, text, &e))?;
@@ -147,11 +148,20 @@ fn range(rows: &Range<usize>, width: usize) -> Range<usize> {
     rows.start * width..rows.end * width
 }
 
-fn find(path: &Path, header: &StringRecord, name: &str) -> Result<usize> {
-    header.iter().position(|n| n == name).ok_or_else(|| {
-        let message = format!("has no column `{name}`; it has: {}", list(header));
-        Error::file(path, message)
-    })
+/// Which columns are those of some names.
+fn find(path: &Path, header: &StringRecord, names: &[String]) -> Result<Vec<usize>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    // No name is there twice.
+    let places: HashMap<&str, usize> = header.iter().zip(0..).collect();
+    let place = |name: &String| {
+        places.get(name.as_str()).copied().ok_or_else(|| {
+            let message = format!("has no column `{name}`; it has: {}", list(header));
+            Error::file(path, message)
+        })
+    };
+    names.iter().map(place).collect()
 }
 
 /// Whether two paths are of one file.
@@ -275,7 +285,10 @@ impl Season {
     pub(crate) fn of(config: &DataConfig, schema: &Schema) -> Result<Option<Self>> {
         let Some(rows) = config.season else { return Ok(None) };
         let (names, targets) = (input_names(&schema.input)?, target_names(&schema.target, config)?);
-        let place = |target: &String| names.iter().position(|name| name == target).ok_or_else(mismatch);
+        // Of a name that is there twice, the first.
+        let places: HashMap<&str, usize> =
+            names.iter().enumerate().rev().map(|(k, name)| (name.as_str(), k)).collect();
+        let place = |target: &String| places.get(target.as_str()).copied().ok_or_else(mismatch);
         let columns = targets.iter().map(place).collect::<Result<Vec<usize>>>()?;
         let d_input = input_features(&schema.input)?.0;
         let d_output = target_features(&schema.target)?.0;
@@ -647,6 +660,7 @@ impl Scaled {
 }
 
 /// What [`Season::before`] gives of each row, of all target columns.
+#[derive(Serialize)]
 enum Before {
     /// The values so many rows before.
     Last(usize),
@@ -717,6 +731,19 @@ impl Windows {
         self.n_said
     }
 
+    /// Values of all samples together: most stand in many windows, where these overlap.
+    pub fn n_values(&self) -> usize {
+        let said = self.n_said.saturating_mul(self.rows.n_ahead * self.rows.width);
+        self.n.saturating_mul(self.window.saturating_mul(self.rows.channels).saturating_add(said))
+    }
+
+    /// Whether every value of the rows is finite, and so each one that is cut from them.
+    pub fn are_finite(&self) -> bool {
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        // Differences of finite values may still be too large.
+        self.rows.before.is_none() && finite(&self.rows.inputs) && finite(&self.rows.targets)
+    }
+
     /// The sample at a place.
     ///
     /// # Panics
@@ -740,6 +767,15 @@ impl Windows {
     pub fn part(&self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.n, "there are {} windows", self.n);
         Self { first: self.first + range.start * self.n_said, n: range.len(), ..self.clone() }
+    }
+}
+
+/// The rows themselves, each once, and how they are cut.
+impl Serialize for Windows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Scaled { inputs, targets, before, channels, width, horizon, n_ahead } = &*self.rows;
+        let rows = (&**inputs, &**targets, before, channels, width, horizon, n_ahead);
+        (rows, self.first, self.n, self.window, self.n_said).serialize(serializer)
     }
 }
 
@@ -790,6 +826,23 @@ mod tests {
         assert_eq!(data(&train.at(1)), (&[1.0, 2.0][..], &[40.0][..]));
         assert_eq!(data(&valid.at(0)), (&[32.0, 33.0][..], &[350.0][..]));
         assert_eq!(data(&test.at(0)), (&[36.0, 37.0][..], &[390.0][..]));
+    }
+
+    #[test]
+    fn windows_that_overlap_are_not_looked_at_one_by_one() {
+        // 75,000 windows of 8,000 rows, and another first row.
+        let rest = (1..100_000).fold(String::new(), |text, n| text + "\n" + &(n % 7).to_string());
+        let more = "window = 8000\nstandardize = false\nvalid_fraction = 0.082\ntest_fraction = 0.082";
+        let [one, same, other] = ["1", "1", "2"].map(|first| {
+            let data = loaded(&format!("n\n{first}{rest}"), more, ONE);
+            let data = data.unwrap_or_else(|error| panic!("{error}"));
+            assert!(data.train.len() > 75_000);
+            assert_eq!(data.train.to_check().count(), 1);
+            data.check(ONE).unwrap();
+            data.digest()
+        });
+        assert_eq!(one, same);
+        assert_ne!(one, other);
     }
 
     #[test]

@@ -63,6 +63,8 @@ impl Deref for Values {
 }
 
 impl From<Vec<f32>> for Values {
+    /// # Panics
+    /// 4 Gi values or more.
     fn from(values: Vec<f32>) -> Self {
         let place = Place::of(0..values.len());
         Self { all: Arc::new(values), place }
@@ -242,6 +244,8 @@ impl Tokens {
 }
 
 impl From<Vec<u32>> for Tokens {
+    /// # Panics
+    /// 4 Gi tokens or more.
     fn from(tokens: Vec<u32>) -> Self {
         let place = Place::of(0..tokens.len());
         Self { all: Arc::new(Numbers::Longs(tokens)), place }
@@ -312,6 +316,8 @@ impl Deref for Excerpt {
 }
 
 impl From<String> for Excerpt {
+    /// # Panics
+    /// A text of 4 GiB or more.
     fn from(text: String) -> Self {
         let place = Place::of(0..text.len());
         Self { all: Arc::new(text), place }
@@ -319,6 +325,8 @@ impl From<String> for Excerpt {
 }
 
 impl From<&str> for Excerpt {
+    /// # Panics
+    /// A text of 4 GiB or more.
     fn from(text: &str) -> Self {
         text.to_string().into()
     }

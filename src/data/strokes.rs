@@ -88,7 +88,7 @@ impl Grid {
         FRAME as f32 / self.side as f32
     }
 
-    /// The tokens of some strokes, and the end; at most `most` of them before it.
+    /// The tokens of some strokes, and the end; at most `most` of them before it. A `spacing` of 0 is one of 1.
     pub fn encode(self, strokes: &[Stroke], spacing: usize, most: usize) -> Vec<u32> {
         let mut tokens: Vec<u32> = Vec::new();
         for (k, stroke) in strokes.iter().enumerate() {
@@ -96,7 +96,7 @@ impl Grid {
                 tokens.push(LIFT);
             }
             let start = tokens.len();
-            for point in along(stroke, spacing as f64) {
+            for point in along(stroke, spacing.max(1) as f64) {
                 if tokens.len() >= most {
                     break;
                 }
@@ -441,7 +441,7 @@ impl Source for Drawings {
         let picture = side.min(DEFAULT_SIDE).pow(2) * size_of::<f32>();
         let mut budget = Budget::new(path, text.len());
         // It stands beside the drawings.
-        budget.take(text.len(), 0)?;
+        budget.take_all(text.len())?;
         let (mut drawings, mut read) = (Vec::new(), 0);
         for (number, line) in (1..).zip(text.lines()) {
             read += line.len() + 1;
@@ -709,6 +709,7 @@ mod tests {
         assert_eq!(GRID.encode(&strokes, 5, 99), [corner, corner + 1, 1, 2, 0]);
         assert_eq!(GRID.encode(&strokes, 5, 2), [corner, corner + 1, 0]);
         assert_eq!(GRID.encode(&strokes, 5, 0), [0]);
+        assert_eq!(GRID.encode(&strokes, 0, 99), GRID.encode(&strokes, 1, 99));
         assert_eq!(GRID.n_tokens(), 443);
         assert_eq!(GRID.decode(&[1, 1, 2, 1, 0, 3]), [vec![[2.5, 2.5]]]);
         assert_eq!(GRID.decode(&[]), Vec::<Stroke>::new());

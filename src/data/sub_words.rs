@@ -4,11 +4,14 @@
 //! A text is split at white space and around every sign that is neither letter nor digit, and a run of more than 256
 //! letters after these; each part is made of pieces, and a piece that starts a word begins with `▁`. So the pieces of a
 //! text, one after the other, are the text again.
+//!
+//! Where the different parts of a training text are more than there is memory for, as in a script without spaces, pieces
+//! are learnt of those that come first, and every character of the others is a piece.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokenizers::Model;
 use tokenizers::models::bpe::{BPE, BpeTrainer, Vocab};
 
@@ -21,6 +24,11 @@ pub const UNKNOWN: &str = "<unk>";
 /// Bytes that learning takes for a distinct part, and for each of its characters.
 const PART: usize = 160;
 const PART_CHARACTER: usize = 80;
+
+/// And for each distinct two, and three, characters that stand side by side: few where there is an alphabet, hundreds of
+/// thousands where there are thousands of characters.
+const TWO: usize = 400;
+const THREE: usize = 150;
 
 /// Letters and digits of a part at most: the longer it is, the more time and memory its pieces take to be found. A longer
 /// run, as in a script without spaces, is read all the same, in parts.
@@ -58,7 +66,10 @@ impl SubWords {
         Self::train_within(texts, n_pieces, lowercase, usize::MAX)
     }
 
-    /// As [`train`](Self::train), in about `most` bytes.
+    /// As [`train`](Self::train), in about `most` bytes: of the parts that no longer fit, only the characters are learnt.
+    ///
+    /// # Errors
+    /// The different characters alone do not fit.
     pub(super) fn train_within<T: AsRef<str>>(
         texts: impl Iterator<Item = T>,
         n_pieces: usize,
@@ -66,8 +77,12 @@ impl SubWords {
         most: usize,
     ) -> Result<Self> {
         let failed = |e: tokenizers::Error| Error::Input(format!("no sub-words can be learnt: {e}"));
-        // How often each distinct part is there, and what learning takes for them.
-        let (mut counts, mut taken) = (HashMap::<String, u64>::new(), 0);
+        // How often each distinct part is there, what stands side by side in them, and what learning takes for all that.
+        let mut counts = HashMap::<String, u64>::new();
+        let (mut twos, mut threes) = (HashSet::<[char; 2]>::new(), HashSet::<[char; 3]>::new());
+        let mut taken = 0;
+        // The rest is for characters of parts that do not fit.
+        let most_of_parts = most - most / 8;
         for text in texts {
             let text = cased(text.as_ref(), lowercase);
             for part in parts(&text) {
@@ -75,13 +90,32 @@ impl SubWords {
                     *count += 1;
                     continue;
                 }
-                taken += PART + PART_CHARACTER * part.chars().count();
-                if taken > most {
-                    return Err(too_many(counts.len() + 1, most));
+                let letters: Vec<char> = part.chars().collect();
+                let new = TWO * n_new(&twos, &letters) + THREE * n_new(&threes, &letters);
+                let bytes = PART + PART_CHARACTER * letters.len() + new;
+                if taken + bytes <= most_of_parts {
+                    taken += bytes;
+                    twos.extend(side_by_side::<2>(&letters));
+                    threes.extend(side_by_side::<3>(&letters));
+                    counts.insert(part.into_owned(), 1);
+                    continue;
                 }
-                counts.insert(part.into_owned(), 1);
+                // Each character as a part of its own: there is a piece for it all the same.
+                for c in letters {
+                    if let Some(count) = counts.get_mut(&*c.encode_utf8(&mut [0; 4])) {
+                        *count += 1;
+                        continue;
+                    }
+                    taken += PART + PART_CHARACTER;
+                    if taken > most {
+                        return Err(too_many(most));
+                    }
+                    counts.insert(c.to_string(), 1);
+                }
             }
         }
+        // Learning does not need them.
+        drop((twos, threes));
         let trainer = BpeTrainer::builder()
             .vocab_size(n_pieces.saturating_sub(2))
             .min_frequency(2)
@@ -180,11 +214,11 @@ impl SubWordReader {
     }
 }
 
-/// A training text of whose `n` first different parts no sub-words can be learnt in `most` bytes.
-fn too_many(n: usize, most: usize) -> Error {
+/// A training text whose different characters are too many to learn sub-words in `most` bytes.
+fn too_many(most: usize) -> Error {
     let message = format!(
-        "has too many different words for its size: to learn sub-words of {n} of them takes more than the {} MiB of \
-         memory that are left; leave out what is no text, or train on fewer lines",
+        "has too many different characters for its size: each is a sub-word, and to learn them takes more than the {} \
+         MiB of memory that are left; leave out what is no text, or train on fewer lines",
         most >> 20
     );
     Error::Input(message)
@@ -192,6 +226,16 @@ fn too_many(n: usize, most: usize) -> Error {
 
 fn cased(text: &str, lowercase: bool) -> Cow<'_, str> {
     if lowercase { text.to_lowercase().into() } else { text.into() }
+}
+
+/// Each `N` characters that stand side by side.
+fn side_by_side<const N: usize>(letters: &[char]) -> impl Iterator<Item = [char; N]> + '_ {
+    letters.windows(N).map(|group| <[char; N]>::try_from(group).expect("a window has so many"))
+}
+
+/// How many of these are not known.
+fn n_new<const N: usize>(known: &HashSet<[char; N]>, letters: &[char]) -> usize {
+    side_by_side::<N>(letters).filter(|group| !known.contains(group)).count()
 }
 
 /// What pieces are found in: words, and the signs in them, a word's first part after [`SPACE`].
@@ -270,12 +314,42 @@ mod tests {
         assert_eq!(parts(&cased("ΑΣ", true)).collect::<String>(), "▁ας");
     }
 
+    /// So many different words.
+    fn words(n: usize) -> impl Iterator<Item = String> {
+        (0..n).map(|k| format!("w{k:04}"))
+    }
+
+    #[test]
+    fn more_parts_than_there_is_memory_for_are_learnt_of_as_far_as_they_fit() {
+        let within = |n: usize, most: usize| SubWords::train_within(words(n), 50, false, most).unwrap();
+        // All of them fit.
+        assert_eq!(within(1000, 1 << 20), SubWords::train(words(1000), 50, false).unwrap());
+        assert_ne!(within(2000, 1 << 20), SubWords::train(words(2000), 50, false).unwrap());
+        // A word that was there while there was room goes on being counted, and one that came later is read by its
+        // characters.
+        let often = std::iter::repeat_n("often".to_string(), 5000);
+        let texts = || words(2000).chain(["xyz (早上好)".to_string()]).chain(often.clone());
+        let late = SubWords::train_within(texts(), 60, false, 1 << 20).unwrap();
+        let first = std::iter::once("often".to_string()).chain(texts());
+        let early = SubWords::train_within(first, 60, false, 1 << 20).unwrap();
+        let knows = |sub_words: &SubWords| sub_words.pieces.contains(&"▁often".into());
+        assert_eq!([knows(&late), knows(&early)], [false, true]);
+        for sub_words in [late, early] {
+            let reader = sub_words.reader().unwrap();
+            for text in texts() {
+                let tokens = reader.encode(&text, 99);
+                assert_eq!(reader.decode(&tokens), text);
+                assert!(!tokens.contains(&1), "{text}");
+            }
+        }
+    }
+
     #[test]
     fn what_takes_too_much_memory_is_refused() {
-        let words = |n: usize| (0..n).map(|k| format!("w{k:04}"));
-        SubWords::train_within(words(1000), 50, false, 1 << 20).unwrap();
-        let error = SubWords::train_within(words(2000), 50, false, 1 << 20).unwrap_err().to_string();
-        assert!(error.contains("different words") && error.contains("the 1 MiB of memory"), "{error}");
+        let characters = |n: usize| ('\u{4e00}'..).take(n).map(String::from);
+        SubWords::train_within(characters(1500), 50, false, 1 << 20).unwrap();
+        let error = SubWords::train_within(characters(2500), 50, false, 1 << 20).unwrap_err().to_string();
+        assert!(error.contains("different characters") && error.contains("the 1 MiB of memory"), "{error}");
         // The same word again and again is one.
         SubWords::train_within(["w"; 10_000].into_iter(), 50, false, 1 << 10).unwrap();
     }

@@ -140,8 +140,8 @@ pub trait Predictor {
     fn stream(&self) -> Result<Box<dyn Stream + '_>>;
 
     /// Continues a text by `n` tokens. Each goes to `sink` as soon as it is drawn; the prompt does
-    /// not. An empty prompt stands for a newline, or for the vocabulary's first token where it has
-    /// none.
+    /// not. A prompt without a token stands for a newline, or for the vocabulary's first token where
+    /// it has none.
     ///
     /// # Errors
     /// A model that is no language model: its mode is not many-to-many, it is bidirectional, it
@@ -452,10 +452,11 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         self.check_steps(Some(n))?;
         let language = Language::of(&self.folder)?;
         let mut writer = language.writer(prompt);
-        let prompt = match prompt {
-            "" => vec![language.start()],
-            _ => language.encode(prompt).map_err(|e| Error::Input(format!("the prompt: {e}")))?,
-        };
+        let mut prompt = language.encode(prompt).map_err(|e| Error::Input(format!("the prompt: {e}")))?;
+        // Blanks are no words.
+        if prompt.is_empty() {
+            prompt.push(language.start());
+        }
         generate::generate(&self.model, &prompt, n, sampling, &self.device, |token, _| {
             sink(&writer.add(token))
         })

@@ -967,6 +967,27 @@ fn generate_without_a_prompt_starts_a_line() {
 }
 
 #[test]
+fn a_prompt_without_a_word_starts_a_line() {
+    let w = Workshop::new();
+    w.write("words.txt", "to be or not to be\n".repeat(30));
+    w.write(
+        "words.toml",
+        r#"
+name = "words"
+model = { mode = "many-to-many", cell = "gru", d_embedding = 4, d_hidden = 4 }
+data = { format = "text", unit = "word", train = "words.txt", window = 8 }
+train = { epochs = 1 }
+"#,
+    );
+    w.run("train words.toml --run words --quiet").ok();
+    let greedy =
+        |more: &str| w.run(&format!("generate words --tokens 5 --temperature 0 {more}")).ok().to_string();
+    let empty = greedy("");
+    assert!(empty.split_whitespace().count() > 1, "{empty}");
+    assert_eq!(greedy("--prompt \t"), format!("\t{empty}"));
+}
+
+#[test]
 fn predict_runs_on_tensors() {
     let w = Workshop::new();
     let x: Vec<f32> = (0..12).map(|k| k as f32 / 6.0 - 1.0).collect();

@@ -2,12 +2,14 @@
 
 use crate::support::*;
 use burn::module::Module;
+use flate2::{Compression, write::GzEncoder};
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, load_record, named_tensors};
 use rnn_zoo::backend::{BackendKind, Task, TrainBackend};
 use rnn_zoo::config::{CellKind, Config, DataConfig, IoMode, ModelConfig};
 use rnn_zoo::data::{self, InputSchema, Schema, audio};
 use rnn_zoo::model::Model;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -257,8 +259,22 @@ struct Kind {
 /// The kinds that are `data.valid`, beside a small training file: read by a schema that is there.
 const HELD_OUT: [&str; 2] = ["held-out", "column"];
 
-/// Kinds that are ordinary, and keep the file's text beside what is made of it.
-const ORDINARY: [&str; 3] = ["column", "words", "places"];
+/// The kind whose files are packed; their size is that of the text.
+const PACKED: &str = "packed";
+
+/// Kinds that are ordinary: none of 4 MiB is refused.
+const ORDINARY: [&str; 10] = [
+    "column",
+    "words",
+    "places",
+    "utterances",
+    "sentences",
+    "texts",
+    "translations",
+    "sequences",
+    "drawings",
+    "characters",
+];
 
 /// A head and lines, given how many there are, of `n` bytes at least.
 fn filled(head: &str, n: usize, line: fn(usize) -> String) -> String {
@@ -280,6 +296,17 @@ fn word(k: usize) -> String {
 /// So many words with spaces between them.
 fn words(k: usize, n: usize) -> String {
     (0..n).map(|i| word(k + i * i)).collect::<Vec<_>>().join(" ")
+}
+
+/// Ten Chinese characters, of 1000, some of them much more often than others.
+fn clause(k: usize) -> String {
+    let mut state = k as u64;
+    let mut draw = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let [a, b] = [33, 48].map(|bits| (state >> bits) as u32 % 1000);
+        char::from_u32(0x4e00 + a * b / 1000)
+    };
+    (0..10).filter_map(|_| draw()).collect()
 }
 
 /// A table whose header has `n` bytes or somewhat more.
@@ -394,6 +421,13 @@ fn kinds() -> Vec<Kind> {
             |n| filled("", n, |k| format!("L{} {}\n", k % 9, words(k, 10))),
             MIB,
         ),
+        kind(
+            PACKED,
+            ManyToOne,
+            "format = \"labelled-text\"",
+            |n| filled("", n, |k| format!("L{} {}\n", k % 9, words(k, 10))),
+            LARGE,
+        ),
         // Four of five lines have a word of their own.
         kind(
             "messages",
@@ -435,6 +469,18 @@ fn kinds() -> Vec<Kind> {
             "format = \"pairs\"\npieces = 300",
             |n| filled("", n, |k| format!("{} n{:x}\t{}\n", words(k, 5), k / 3, words(k + 1, 5))),
             2 * MIB,
+        ),
+        // A script without spaces: nearly every part is another one.
+        kind(
+            "clauses",
+            EncoderDecoder,
+            "format = \"pairs\"\npieces = 2000",
+            |n| {
+                filled("", n, |k| {
+                    format!("{}，{}。\t{}\n", clause(3 * k), clause(3 * k + 1), clause(3 * k + 2))
+                })
+            },
+            LARGE,
         ),
         kind(
             "languages",
@@ -581,6 +627,13 @@ fn written(folder: &Path, kind: &Kind, n: usize) -> (PathBuf, usize) {
         fs::write(&path, text).unwrap();
         path
     };
+    if kind.name == PACKED {
+        let path = folder.join(format!("{PACKED}.txt.gz"));
+        let mut packed = GzEncoder::new(fs::File::create(&path).unwrap(), Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap();
+        return (path, text.len());
+    }
     let path = write(format!("{}.de.txt", kind.name), &text);
     if kind.table.contains("languages") {
         write(format!("{}.en.txt", kind.name), &text);

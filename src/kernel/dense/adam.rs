@@ -8,9 +8,9 @@ pub struct AdamStep {
     pub coupled_decay: f64,
     /// What is left of each weight before its step.
     pub keep: f64,
-    /// Of the first moment and of the gradient, in the new first moment.
+    /// Of the first moment and of the gradient, in the new first moment: together they are 1.
     pub first: [f64; 2],
-    /// Of the second moment and of the squared gradient, in the new second moment.
+    /// Of the second moment and of the squared gradient, in the new second moment: together they are 1.
     pub second: [f64; 2],
     /// What the first moment is multiplied by: the learning rate and a correction.
     pub rate: f64,

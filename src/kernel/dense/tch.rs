@@ -138,7 +138,8 @@ fn as_rows(tensor: &TorchTensor) -> (TorchTensor, Vec<i64>) {
     (tensor.reshape([rows, width]), shape)
 }
 
-/// The tensor, to be written to: a copy where others hold it.
+/// The tensor, to be written to: a copy where others hold it. burn counts no view that `swap_dims` or `permute` gives:
+/// one of a parameter must not outlive its backward pass.
 fn own(tensor: TchTensor) -> TchTensor {
     match tensor.can_mut() {
         true => tensor,

@@ -409,6 +409,56 @@ fn nothing_is_copied_that_nobody_else_holds() {
     assert_eq!(place(&NdArray::scale(grad, 0.5)), grad_at);
 }
 
+#[cfg(feature = "tch")]
+#[test]
+fn libtorch_writes_only_to_what_nobody_else_holds() {
+    type B = Torch<f32>;
+    fn place<const N: usize>(tensor: &Tensor<B, N>) -> *mut std::ffi::c_void {
+        tensor.clone().into_primitive().tensor().tensor.data_ptr()
+    }
+    let step = AdamStep {
+        coupled_decay: 0.0,
+        keep: 0.5,
+        first: [0.75, 0.25],
+        second: [0.75, 0.25],
+        rate: 0.1,
+        correction: 1.0,
+        epsilon: 1e-8,
+    };
+    let tensors = || [1, 2, 3, 4].map(|seed| laid_out::<B, 2>([40, 30], 0, seed).abs());
+    let [param, grad, m, v] = tensors();
+    let at = [&param, &m, &v].map(place);
+    let (param, [m, v]) = B::adam(&step, param, grad, Some([m, v]));
+    assert_eq!([&param, &m, &v].map(place), at);
+    let [held_param, grad, held_m, held_v] = tensors();
+    let moments = Some([held_m.clone(), held_v.clone()]);
+    let (new, _) = B::adam(&step, held_param.clone(), grad.clone(), moments);
+    assert_eq!(values(&new), values(&param));
+    for (held, whole) in [&held_param, &grad, &held_m, &held_v].into_iter().zip(tensors()) {
+        assert_eq!(values(held), values(&whole), "held by others");
+    }
+
+    let run = || {
+        let classes = Tensor::<B, 2, Int>::zeros([4, 6], &Default::default());
+        let logits = laid_out::<B, 3>([4, 6, 50], 1, 3);
+        let (losses, values, kept) = B::cross_entropy_forward(logits.clone(), classes, 0.1);
+        close(self::values(&logits), &self::values(&laid_out::<B, 3>([4, 6, 50], 1, 3)), 0.0, "the logits");
+        (losses, values, kept)
+    };
+    let (losses, kept_values, kept) = run();
+    let at = place(&kept_values);
+    let gradient = B::cross_entropy_backward(kept_values, kept, losses);
+    assert_eq!(place(&gradient), at);
+    let (losses, held, kept) = run();
+    let before = values(&held);
+    assert_eq!(values(&B::cross_entropy_backward(held.clone(), kept, losses)), values(&gradient));
+    assert_eq!(values(&held), before, "held by others");
+
+    let weight = laid_out::<B, 2>([4, 5], 0, 1);
+    let empty = B::affine(Tensor::<B, 3>::zeros([0, 3, 4], &Default::default()), weight, None);
+    assert_eq!(empty.dims(), [0, 3, 5]);
+}
+
 #[test]
 #[should_panic(expected = "class 3 is not one of 0..3")]
 fn a_class_that_is_not_there() {
