@@ -9,7 +9,7 @@ use std::time::Instant;
 pub struct GenerateArgs {
     #[command(flatten)]
     model: ModelArg,
-    /// What the text starts with [default: as after a newline]
+    /// What the text starts with; it stands at the start of a line [default: nothing]
     #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     prompt: String,
     /// Tokens to write: characters of a character model

@@ -12,7 +12,7 @@ const UNITS: usize = 20;
 pub struct InspectArgs {
     #[command(flatten)]
     model: ModelArg,
-    /// What the model reads
+    /// What the model reads, at the start of a line
     #[arg(long, allow_hyphen_values = true)]
     text: String,
     /// Where the heat map goes, an SVG file; an existing file is not overwritten

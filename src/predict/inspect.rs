@@ -45,7 +45,7 @@ pub struct Inspection {
     pub layer: usize,
     /// Its output after each token, `[T, H]`.
     pub hidden: Features,
-    /// Every token but the first, which nothing stands before.
+    /// Every token but the first.
     pub surprises: Vec<Surprise>,
 }
 
@@ -137,8 +137,10 @@ pub(super) fn inspect<B: RecurrentBackend>(
     };
     let name = |token: u32| language.name(token).to_string();
 
+    // As in a text that is written.
+    let before: Vec<u32> = language.line_end().into_iter().collect();
     let mut surprises = Vec::with_capacity(tokens.len() - 1);
-    let mut state = None;
+    let mut state = (!before.is_empty()).then(|| model.forward(input(&before), None, None).state);
     // What is said after a token is of the next one; nobody asks after the last.
     for read in tokens[..tokens.len() - 1].chunks(CHUNK) {
         let said = model.forward(input(read), None, state.take());
@@ -159,7 +161,8 @@ pub(super) fn inspect<B: RecurrentBackend>(
             });
         }
     }
-    let hidden = model.hidden(input(&tokens), layer + 1);
+    let hidden = model.hidden(input(&[before.as_slice(), &tokens].concat()), layer + 1);
+    let hidden = hidden.slice([0..1, before.len()..before.len() + tokens.len()]);
     Ok(Inspection {
         model: folder.config.name.clone(),
         tokens: tokens.iter().map(|&token| name(token)).collect(),

@@ -65,10 +65,10 @@ impl Language {
         }
     }
 
-    /// What starts a text of which nothing is given: the end of a line, or the first token where the
-    /// vocabulary has none.
-    pub(super) fn start(&self) -> u32 {
-        self.vocabulary.id("\n").or(self.vocabulary.id(END_OF_LINE)).unwrap_or(0)
+    /// The end of the line before a text, where the vocabulary has one. A model that was trained with a carried state
+    /// hardly knows any other start: what it says of a text's first tokens is of little use without it.
+    pub(super) fn line_end(&self) -> Option<u32> {
+        self.vocabulary.id("\n").or(self.vocabulary.id(END_OF_LINE))
     }
 
     /// Tokens there are.
@@ -152,7 +152,7 @@ mod tests {
         // A byte that no other may follow.
         assert_eq!(written(&bytes, "", &[3, 1, 2]), ["", "\u{fffd}a", "\u{fffd}"]);
         assert!(bytes.encode("b").is_err());
-        assert_eq!(bytes.start(), 0);
+        assert_eq!(bytes.line_end(), Some(0));
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(written(&words, "so", &[3, 4, 1, 2, 3]).concat(), " it goes\nso it");
         assert_eq!(written(&words, "so\n", &[3]).concat(), "it");
         assert_eq!(written(&words, "", &[3]).concat(), "it");
-        assert_eq!(words.start(), 1);
+        assert_eq!(words.line_end(), Some(1));
     }
 
     #[test]
@@ -170,8 +170,8 @@ mod tests {
         let characters = language(&["a", "ä"], TextUnit::Character);
         assert_eq!(characters.encode("äa").unwrap(), [1, 0]);
         assert_eq!(written(&characters, "x", &[1, 0]), ["ä", "a"]);
-        assert_eq!(characters.start(), 0);
-        assert_eq!(language(&["\t", "\n"], TextUnit::Character).start(), 1);
+        assert_eq!(characters.line_end(), None);
+        assert_eq!(language(&["\t", "\n"], TextUnit::Character).line_end(), Some(1));
         assert_says(characters.encode("ax"), &["'x'"]);
     }
 

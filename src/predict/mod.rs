@@ -140,8 +140,8 @@ pub trait Predictor {
     fn stream(&self) -> Result<Box<dyn Stream + '_>>;
 
     /// Continues a text by `n` tokens. Each goes to `sink` as soon as it is drawn; the prompt does
-    /// not. A prompt without a token stands for a newline, or for the vocabulary's first token where
-    /// it has none.
+    /// not. The prompt starts a line: where the vocabulary has a newline, that is read first. Where it has none
+    /// and the prompt is empty, the vocabulary's first token is.
     ///
     /// # Errors
     /// A model that is no language model: its mode is not many-to-many, it is bidirectional, it
@@ -165,7 +165,8 @@ pub trait Predictor {
     fn confusion(&self, samples: &Samples, split: &str) -> Result<Confusion>;
 
     /// What the hidden units of a layer do over a text, and how much each token surprises the model.
-    /// Layers are counted from 0; by default it is the last.
+    /// Layers are counted from 0; by default it is the last. The text starts a line, as in
+    /// [`generate`](Self::generate).
     ///
     /// # Errors
     /// A model that is no language model, in one direction; a text that it cannot read; no such layer.
@@ -452,10 +453,10 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
         self.check_steps(Some(n))?;
         let language = Language::of(&self.folder)?;
         let mut writer = language.writer(prompt);
-        let mut prompt = language.encode(prompt).map_err(|e| Error::Input(format!("the prompt: {e}")))?;
-        // Blanks are no words.
+        let prompt = language.encode(prompt).map_err(|e| Error::Input(format!("the prompt: {e}")))?;
+        let mut prompt: Vec<u32> = language.line_end().into_iter().chain(prompt).collect();
         if prompt.is_empty() {
-            prompt.push(language.start());
+            prompt.push(0);
         }
         generate::generate(&self.model, &prompt, n, sampling, &self.device, |token, _| {
             sink(&writer.add(token))

@@ -63,7 +63,7 @@ fn a_model_translates() {
         w.write(&format!("{name}.en"), target);
     }
     w.write("t.toml", CONFIG);
-    w.run("train t.toml --run t --quiet").ok();
+    w.train("t");
     let value = |metric: &str| {
         let said = w.run(&format!("eval t --metric {metric} --format json")).json();
         assert_eq!((&said[0]["split"], &said[0]["n"]), (&"test".into(), &27.into()));
@@ -183,7 +183,7 @@ fn a_model_says_attributes() {
     );
     w.write("others.csv", places(&["The Yé", "Boat"], &["F food is what N of the A serves.", said]));
     w.write("p.toml", PLACES);
-    w.run("train p.toml --run p --quiet").ok();
+    w.train("p");
     let value = |metric: &str| {
         let said = w.run(&format!("eval p --metric {metric} --format json")).json();
         // Six places, each with two references.

@@ -58,6 +58,8 @@ impl<E: TchElement> DenseBackend for LibTorch<E> {
         classes: Tensor<Self, 2, Int>,
         label_smoothing: f64,
     ) -> (Tensor<Self, 2>, Tensor<Self, 3>, Kept) {
+        let [batch, n_steps, _] = logits.dims();
+        assert_eq!(classes.dims(), [batch, n_steps], "classes of logits {:?}", logits.dims());
         let log = primitive(logits).tensor.log_softmax(-1, None);
         let classes = classes.into_primitive();
         let truth = log.gather(-1, &classes.tensor.unsqueeze(-1), false).squeeze_dim(-1).neg();
