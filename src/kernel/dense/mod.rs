@@ -94,7 +94,10 @@ pub trait DenseBackend: Backend {
         classes: Tensor<Self, 2, Int>,
         label_smoothing: f64,
     ) -> Tensor<Self, 2> {
-        cross_entropy(logits, classes, label_smoothing)
+        match Self::FUSED {
+            true => Self::cross_entropy_forward(logits, classes, label_smoothing).0,
+            false => cross_entropy(logits, classes, label_smoothing),
+        }
     }
 
     /// *Fused only.* [`cross_entropy`](Self::cross_entropy), and what its gradient needs: the

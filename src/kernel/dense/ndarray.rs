@@ -54,14 +54,6 @@ where
         by_type!(input, T => affine_backward::<Self, T, N>(input, weight, grad, wanted))
     }
 
-    fn cross_entropy(
-        logits: Tensor<Self, 3>,
-        classes: Tensor<Self, 2, Int>,
-        label_smoothing: f64,
-    ) -> Tensor<Self, 2> {
-        Self::cross_entropy_forward(logits, classes, label_smoothing).0
-    }
-
     fn cross_entropy_forward(
         logits: Tensor<Self, 3>,
         classes: Tensor<Self, 2, Int>,

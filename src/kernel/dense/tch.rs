@@ -45,14 +45,6 @@ impl<E: TchElement> DenseBackend for LibTorch<E> {
         }
     }
 
-    fn cross_entropy(
-        logits: Tensor<Self, 3>,
-        classes: Tensor<Self, 2, Int>,
-        label_smoothing: f64,
-    ) -> Tensor<Self, 2> {
-        Self::cross_entropy_forward(logits, classes, label_smoothing).0
-    }
-
     fn cross_entropy_forward(
         logits: Tensor<Self, 3>,
         classes: Tensor<Self, 2, Int>,
@@ -83,7 +75,8 @@ impl<E: TchElement> DenseBackend for LibTorch<E> {
             let _ = result.tensor.g_sub_scalar_(label_smoothing / n_classes);
         }
         let classes = classes.tensor.unsqueeze(-1);
-        let truth = TorchTensor::full(classes.size(), label_smoothing - 1.0, of_kind(&result.tensor));
+        let options = (result.tensor.kind(), result.tensor.device());
+        let truth = TorchTensor::full(classes.size(), label_smoothing - 1.0, options);
         let _ = result.tensor.scatter_add_(-1, &classes, &truth);
         let _ = result.tensor.g_mul_(&primitive(grad).tensor.unsqueeze(-1));
         wrap(result)
@@ -127,10 +120,6 @@ impl<E: TchElement> DenseBackend for LibTorch<E> {
 /// What [`DenseBackend::cross_entropy_forward`] keeps beside the logarithms: `[B, T]` and the
 /// smoothing.
 type Answers = (TchTensor, f64);
-
-fn of_kind(tensor: &TorchTensor) -> (tch_devices::Kind, tch_devices::Device) {
-    (tensor.kind(), tensor.device())
-}
 
 /// `[.., D]` as `[rows, D]`, and the shape that it had.
 fn as_rows(tensor: &TorchTensor) -> (TorchTensor, Vec<i64>) {
