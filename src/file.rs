@@ -2,9 +2,12 @@
 
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
+use tempfile::TempDir;
 
 /// The bytes of a file of at most `most` of them.
 pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
@@ -123,26 +126,100 @@ pub fn check_free(folder: &Path) -> Result<()> {
 /// How the name of a file or folder begins that is not written whole yet.
 pub const DRAFT: &str = ".draft-";
 
-/// Writes a folder of files that was not there before: it appears whole, or not at all.
-pub fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
-    check_free(folder)?;
-    let parent = match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    if parent.is_file() {
-        return Err(Error::file(parent, "is a file, and no folder to write into: name another folder"));
+/// A folder that was not there before: it appears whole when it is finished, or not at all.
+pub struct FolderDraft<'a> {
+    folder: &'a Path,
+    parent: &'a Path,
+    draft: TempDir,
+    digests: BTreeMap<String, String>,
+}
+
+impl<'a> FolderDraft<'a> {
+    /// The draft of `folder`, beside it.
+    pub fn new(folder: &'a Path) -> Result<Self> {
+        check_free(folder)?;
+        let parent = match folder.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        if parent.is_file() {
+            return Err(Error::file(parent, "is a file, and no folder to write into: name another folder"));
+        }
+        fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+        let draft =
+            tempfile::Builder::new().prefix(DRAFT).tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
+        Ok(Self { folder, parent, draft, digests: BTreeMap::new() })
     }
-    fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-    let draft =
-        tempfile::Builder::new().prefix(DRAFT).tempdir_in(parent).map_err(|e| Error::io(parent, e))?;
-    files.iter().try_for_each(|(name, bytes)| write_whole(&draft.path().join(name), bytes))?;
-    let draft = draft.keep();
-    fs::rename(&draft, folder).map_err(|e| {
-        fs::remove_dir_all(&draft).ok();
-        Error::io(folder, e)
-    })?;
-    sync_folder(parent)
+
+    /// Writes a file of `bytes`.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write_by(name, |out| out.write_all(bytes).map_err(|e| e.to_string()))
+    }
+
+    /// Writes a file piece by piece. What is wrong other than with the writing is `content`'s error.
+    pub fn write_by(
+        &mut self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> Result<(), String>,
+    ) -> Result<()> {
+        let path = self.folder.join(name);
+        let io = |e| Error::io(&path, e);
+        let file = File::create_new(self.draft.path().join(name)).map_err(io)?;
+        let mut out = Digesting { out: BufWriter::new(file), digest: Sha256::new(), failed: None };
+        let written = content(&mut out);
+        if let Some(e) = out.failed {
+            return Err(io(e));
+        }
+        written
+            .map_err(|message| Error::Input(format!("{} cannot be written: {message}", path.display())))?;
+        let file = out.out.into_inner().map_err(|e| io(e.into_error()))?;
+        file.sync_all().map_err(io)?;
+        self.digests.insert(name.into(), format!("{:x}", out.digest.finalize()));
+        Ok(())
+    }
+
+    /// SHA-256 of each file that was written, in hexadecimal.
+    pub fn digests(&self) -> &BTreeMap<String, String> {
+        &self.digests
+    }
+
+    /// Puts the folder in its place.
+    pub fn finish(self) -> Result<()> {
+        let draft = self.draft.keep();
+        // Its entries first: a folder that appears is whole.
+        sync_folder(&draft)
+            .and_then(|()| fs::rename(&draft, self.folder).map_err(|e| Error::io(self.folder, e)))
+            .inspect_err(|_| {
+                fs::remove_dir_all(&draft).ok();
+            })?;
+        sync_folder(self.parent)
+    }
+}
+
+/// Takes the digest of what is written, and keeps the system's error: not every format's writer hands it on.
+struct Digesting {
+    out: BufWriter<File>,
+    digest: Sha256,
+    failed: Option<io::Error>,
+}
+
+impl Write for Digesting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.digest.update(bytes);
+        self.out.write_all(bytes).map_err(|e| {
+            let kind = e.kind();
+            self.failed = Some(e);
+            kind.into()
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Keeps other processes out of a run or a sweep, a folder with a `config.toml`, while the file is open; `busy` is what

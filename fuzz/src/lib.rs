@@ -209,7 +209,7 @@ fn predictor(config: &str, schema: Schema) -> Box<dyn Predictor> {
 
         fn run<B: TrainBackend>(self, device: B::Device) {
             let model = Model::<B>::new(&self.contents.config.model, 0, &device).expect("a model");
-            artifact::save(self.folder, self.contents, &model).expect("a folder");
+            artifact::save(self.folder, self.contents, model).expect("a folder");
         }
     }
     let mut config = Config::from_toml(config, Path::new("fuzz.toml"), &[]).expect("a configuration");

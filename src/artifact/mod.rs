@@ -18,12 +18,13 @@ pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
 pub(crate) use record::{
     apply, decode_safetensors, fits_half, moments_are_sound, open_safetensors, shapes, tensors_are_sound,
+    write_mpk,
 };
 
 use crate::config::Config;
 use crate::data::{MAX_SCHEMA, Schema};
 use crate::error::{Error, Result};
-use crate::file::{check_free, read_bytes, read_utf8, utf8, write_folder, write_whole};
+use crate::file::{FolderDraft, read_bytes, read_utf8, utf8, write_whole};
 use crate::kernel::RecurrentBackend;
 use crate::model::{self, Model};
 use crate::train::Score;
@@ -168,24 +169,22 @@ fn n_parameters<B: RecurrentBackend>(model: &Model<B>) -> usize {
 ///
 /// # Errors
 /// If `folder` exists, the schema is larger than is read again, or the system refuses.
-pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: &Model<B>) -> Result<()> {
-    check_free(folder)?;
+pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: Model<B>) -> Result<()> {
     contents.schema.check_size()?;
+    let mut draft = FolderDraft::new(folder)?;
     let mut manifest = contents.manifest.clone();
-    manifest.parameters = n_parameters(model);
-    let record = manifest.record.file_name();
-    let mut files = vec![
-        ("config.toml", contents.config.to_toml().into_bytes()),
-        ("schema.json", json(&contents.schema)),
-        ("scores.json", json(&contents.scores)),
-        (record.as_str(), record::encode(model, manifest.record, manifest.precision)?),
-    ];
-    manifest.files = files.iter().map(|(name, bytes)| (name.to_string(), digest(bytes))).collect();
+    manifest.parameters = n_parameters(&model);
+    draft.write("config.toml", contents.config.to_toml().as_bytes())?;
+    draft.write("schema.json", &json(&contents.schema))?;
+    draft.write("scores.json", &json(&contents.scores))?;
+    let (format, precision) = (manifest.record, manifest.precision);
+    draft.write_by(&format.file_name(), |out| record::write(model, format, precision, out))?;
+    manifest.files = draft.digests().clone();
     // Whole ones are read as they were written.
     manifest.seconds = manifest.seconds.round();
     manifest.sha256 = manifest.digest();
-    files.push(("manifest.json", json(&manifest)));
-    write_folder(folder, &files)
+    draft.write("manifest.json", &json(&manifest))?;
+    draft.finish()
 }
 
 /// Reads a model folder, or the one inside a run folder, but not its weights. Where there is no such

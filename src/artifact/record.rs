@@ -5,7 +5,6 @@
 
 use super::tree::Tree;
 use crate::backend::return_freed_memory;
-use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -19,6 +18,7 @@ use burn_store::{BurnpackStore, BurnpackWriter, ModuleStore, TensorSnapshot};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Write;
 
 /// How weights are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,74 +149,107 @@ impl Place {
     }
 }
 
-/// The record of a model.
-pub(super) fn encode<B: RecurrentBackend>(
-    model: &Model<B>,
+/// Writes the record of a model, which is taken apart for it: where nobody else has its weights, they are not copied.
+/// MessagePack and JSON are written piece by piece; the other formats have a copy of the record in memory first.
+///
+/// # Errors
+/// Weights that 16 bits do not hold; and those of `out`.
+pub(super) fn write<B: RecurrentBackend>(
+    model: Model<B>,
     format: RecordFormat,
     precision: Precision,
-) -> Result<Vec<u8>> {
-    let unwritten = |message: String| Error::Input(format!("the record cannot be written: {message}"));
-    if precision == Precision::Half
-        && let Some(tensor) = named_tensors(model).into_iter().find(|t| !fits_half(&t.data))
-    {
-        return Err(unwritten(format!(
-            "weights of {} are too large for 16 bits: use full precision",
-            tensor.name
-        )));
-    }
+    out: &mut dyn Write,
+) -> Result<(), String> {
     match precision {
-        Precision::Full => encode_as::<B, FullPrecisionSettings>(model, format),
-        Precision::Half => encode_as::<B, HalfPrecisionSettings>(model, format),
+        Precision::Full => write_as::<B, FullPrecisionSettings>(model, format, out),
+        Precision::Half => {
+            let mut wide = TooWide::default();
+            model.visit(&mut wide);
+            if let Some(name) = wide.found {
+                return Err(format!("weights of {name} are too large for 16 bits: use full precision"));
+            }
+            write_as::<B, HalfPrecisionSettings>(model, format, out)
+        }
     }
-    .map_err(unwritten)
 }
 
-fn encode_as<B: RecurrentBackend, S: PrecisionSettings>(
-    model: &Model<B>,
+/// Looks for a weight that 16 bits do not hold, a few rows at a time: a copy of all would be the largest thing in memory.
+#[derive(Default)]
+struct TooWide {
+    path: Place,
+    found: Option<String>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for TooWide {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let (weight, n) = (param.val(), param.lazy_shape()[0]);
+        let step = n.div_ceil(32).max(1);
+        let mut starts = (0..n).step_by(step);
+        let fits = |from: usize| fits_half(&weight.clone().narrow(0, from, step.min(n - from)).into_data());
+        if self.found.is_none() && !starts.all(fits) {
+            self.found = Some(self.path.name());
+        }
+    }
+}
+
+fn write_as<B: RecurrentBackend, S: PrecisionSettings>(
+    model: Model<B>,
     format: RecordFormat,
-) -> Result<Vec<u8>, String> {
-    let record = || model.clone().into_record();
-    let tensors =
-        || named_tensors(model).into_iter().map(|t| (t.name, t.data.convert::<S::FloatElem>())).collect();
-    match format {
-        RecordFormat::Mpk => {
-            Recorder::<B>::record(&NamedMpkBytesRecorder::<S>::new(), record(), ()).map_err(|e| e.to_string())
-        }
-        RecordFormat::Bin => {
-            Recorder::<B>::record(&BinBytesRecorder::<S>::new(), record(), ()).map_err(|e| e.to_string())
-        }
+    out: &mut dyn Write,
+) -> Result<(), String> {
+    let tensors = |model| {
+        named_tensors(&model).into_iter().map(|t| (t.name, t.data.convert::<S::FloatElem>())).collect()
+    };
+    let bytes = match format {
+        RecordFormat::Mpk => return write_mpk::<B, _, S>(model.into_record(), out),
         // As burn's recorder has it, without its line a byte.
         RecordFormat::Json => {
-            let item = record().into_item::<S>();
-            serde_json::to_vec(&BurnRecord::<_, B>::new::<PrettyJsonFileRecorder<S>>(item))
-                .map_err(|e| e.to_string())
+            let item =
+                BurnRecord::<_, B>::new::<PrettyJsonFileRecorder<S>>(model.into_record().into_item::<S>());
+            return serde_json::to_writer(out, &item).map_err(|e| e.to_string());
         }
+        RecordFormat::Bin => Recorder::<B>::record(&BinBytesRecorder::<S>::new(), model.into_record(), ())
+            .map_err(|e| e.to_string())?,
         RecordFormat::Burnpack => {
-            let tensors: Vec<(String, TensorData)> = tensors();
+            let tensors: Vec<(String, TensorData)> = tensors(model);
             let snapshots = tensors.into_iter().enumerate().map(|(k, (name, data))| {
                 let path = name.split('.').map(String::from).collect();
                 TensorSnapshot::from_data(data, path, Vec::new(), ParamId::from(k as u64))
             });
             let bytes = BurnpackWriter::new(snapshots.collect()).to_bytes();
-            bytes.map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
+            bytes.map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())?
         }
         RecordFormat::Safetensors => {
-            let tensors: Vec<(String, TensorData)> = tensors();
+            let tensors: Vec<(String, TensorData)> = tensors(model);
             let views = tensors.iter().map(|(name, data)| {
                 let dtype = if data.dtype == DType::F16 { Dtype::F16 } else { Dtype::F32 };
                 let view = TensorView::new(dtype, data.shape.to_vec(), data.as_bytes());
                 (name.as_str(), view.expect("a tensor's bytes are those of its shape"))
             });
-            safetensors::serialize(views, None).map_err(|e| e.to_string())
+            safetensors::serialize(views, None).map_err(|e| e.to_string())?
         }
-    }
+    };
+    out.write_all(&bytes).map_err(|e| e.to_string())
+}
+
+/// Writes a record as burn's recorder of MessagePack does, without a copy of it.
+pub(crate) fn write_mpk<B: Backend, R: Record<B>, S: PrecisionSettings>(
+    record: R,
+    mut out: &mut dyn Write,
+) -> Result<(), String> {
+    let item = BurnRecord::<_, B>::new::<NamedMpkBytesRecorder<S>>(record.into_item::<S>());
+    rmp_serde::encode::write_named(&mut out, &item).map_err(|e| e.to_string())
 }
 
 /// Whether each value is finite in 16 bits, or was not finite before.
 pub(crate) fn fits_half(data: &TensorData) -> bool {
-    let values = data.clone().convert::<f32>();
-    let values = values.as_slice::<f32>().expect("they were made so");
-    values.iter().all(|&value| !value.is_finite() || f16::from_f32(value).is_finite())
+    data.iter::<f32>().all(|value| !value.is_finite() || f16::from_f32(value).is_finite())
 }
 
 /// `model`, its weights rounded to what a record of half precision holds.
@@ -296,7 +329,8 @@ fn decode_bin<B: RecurrentBackend>(model: &Model<B>, bytes: &[u8], precision: Pr
             Precision::Half => f16::from_le_bytes([fill; 2]).to_f32(),
         };
         let marked = model.clone().map(&mut Mark { value, id: id.into() });
-        encode(&marked, RecordFormat::Bin, precision).map_err(|e| e.to_string())
+        let mut bytes = Vec::new();
+        write(marked, RecordFormat::Bin, precision, &mut bytes).map(|()| bytes)
     };
     let (frame, other) = (frame(0x11, 0)?, frame(0x22, u64::MAX)?);
     let mut at = 0;
@@ -513,14 +547,27 @@ fn walk(
     }
 }
 
-/// That every tensor in MessagePack of burn's has as many bytes as its shape says, which burn does not look at.
+/// That every tensor in MessagePack of burn's has as many bytes as its shape says, which burn does not look at, and every
+/// parameter an identity, for burn panics at another one.
 pub(crate) fn tensors_are_sound(bytes: &[u8]) -> Result<(), String> {
     fn walk(value: &mut Tree) -> Result<(), String> {
         if ["bytes", "shape", "dtype"].iter().all(|key| value.entry(key).is_some()) {
             return leaf("a tensor", value).map(drop);
         }
+        if value.entry("param").is_some()
+            && let Some(id) = value.entry("id").and_then(Tree::text)
+            && !is_identity(id)
+        {
+            return Err(format!("`{id}` is no parameter's identity"));
+        }
         match value {
             Tree::Map(entries) => entries.iter_mut().try_for_each(|(_, value)| walk(value)),
+            // Of what has names, serde takes the values alone, in a list; burn writes no such thing.
+            Tree::List(values)
+                if values.iter().any(|v| matches!(v, Tree::Text(_) | Tree::Bytes(_) | Tree::Numbers(_))) =>
+            {
+                Err("it has a list of what needs names".into())
+            }
             Tree::List(values) => values.iter_mut().try_for_each(walk),
             _ => Ok(()),
         }
@@ -541,6 +588,7 @@ pub(crate) fn moments_are_sound(
                 Some(own) => own.sizes().is_some_and(|own| own == shape),
                 None => entries.iter().all(|(_, value)| fits(value, shape)),
             },
+            Tree::List(_) => false,
             _ => true,
         }
     }
@@ -556,6 +604,12 @@ pub(crate) fn moments_are_sound(
         }
     }
     Ok(())
+}
+
+/// Whether `id` is the text of a parameter's identity: 8 bytes in base 32.
+fn is_identity(id: &str) -> bool {
+    // The length first: at more bytes burn panics.
+    id.len() == 13 && ParamId::try_deserialize(id).is_some()
 }
 
 /// A serialised [`TensorData`], whose bytes are taken out of it.
@@ -696,6 +750,39 @@ mod tests {
             let says = Err("`a` has a weight that is not finite".to_string());
             assert_eq!(check(data(&[1.0, wrong]), Precision::Full), says);
             assert_eq!(check(data(&[1.0, wrong]).convert::<f16>(), Precision::Half), says);
+        }
+    }
+
+    #[test]
+    fn what_burn_would_take_unseen_is_refused() {
+        use serde_json::json;
+        let says = |value: serde_json::Value| tensors_are_sound(&rmp_serde::to_vec_named(&value).unwrap());
+        let tensor = |n: usize| json!({"bytes": vec![0; n], "shape": [2], "dtype": "F32"});
+        let parameter = |id: &str| json!([{"id": id, "param": tensor(8)}]);
+        let id = ParamId::from(7).serialize();
+        assert_eq!(says(parameter(&id)), Ok(()));
+        for (value, text) in [
+            (tensor(7), "`a tensor` of shape [2] has 7 bytes"),
+            (parameter("no identity"), "`no identity` is no parameter's identity"),
+            (parameter(""), "`` is no parameter's identity"),
+            (parameter(&"a".repeat(48)), "is no parameter's identity"),
+            // serde takes values without their names as well.
+            (json!([[0, 0], [2], "F32"]), "a list of what needs names"),
+            (json!([300, [2], {"F32": null}]), "a list of numbers and others"),
+            (json!({"w": [[id, tensor(8)]]}), "a list of what needs names"),
+        ] {
+            let error = says(value).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        }
+        let parameters = BTreeMap::from([(id.clone(), vec![2])]);
+        let moments = |state: serde_json::Value| {
+            let record = json!({"item": {&id: {"V1": {"Rank1": {"Adam": state}}}}});
+            moments_are_sound(&rmp_serde::to_vec_named(&record).unwrap(), "Adam", &parameters)
+        };
+        assert_eq!(moments(json!({"momentum": {"time": 3, "of": tensor(8)}})), Ok(()));
+        for state in [json!({"momentum": [{"bytes": [], "shape": [3], "dtype": "F32"}]}), json!([tensor(8)])]
+        {
+            assert!(moments(state).unwrap_err().contains("is not of its shape, [2]"));
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::artifact::{NamedTensor, Precision, fits_half, json};
 use crate::config::{AttentionScore, Config, Feedback, IoMode};
 use crate::data::{InputSchema, Schema, TargetSchema};
 use crate::error::{Error, Result};
-use crate::file::write_folder;
+use crate::file::FolderDraft;
 use crate::model::{END, resolve};
 use crate::predict::{Array, Predictor};
 use prost::Message;
@@ -69,11 +69,10 @@ pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Res
     }
     let graphs = model::graphs(&config, &Weights::new(weights), precision);
     let readme = readme(&contents.config, config.d_output, &contents.schema, &graphs);
-    let mut files = vec![
-        ("config.toml", contents.config.to_toml().into_bytes()),
-        ("schema.json", json(&contents.schema)),
-        ("README.md", readme.into_bytes()),
-    ];
+    let mut draft = FolderDraft::new(folder)?;
+    draft.write("config.toml", contents.config.to_toml().as_bytes())?;
+    draft.write("schema.json", &json(&contents.schema))?;
+    draft.write("README.md", readme.as_bytes())?;
     let mut paths = Vec::new();
     for (name, graph) in graphs {
         let model = ModelProto {
@@ -93,10 +92,10 @@ pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Res
                 ),
             ));
         }
-        files.push((name, model.encode_to_vec()));
+        draft.write(name, &model.encode_to_vec())?;
         paths.push(folder.join(name));
     }
-    write_folder(folder, &files)?;
+    draft.finish()?;
     Ok(paths)
 }
 

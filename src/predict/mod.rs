@@ -495,7 +495,7 @@ impl<B: RecurrentBackend> Predictor for Loaded<B> {
     fn export(&self, folder: &Path, format: RecordFormat, precision: Precision) -> Result<()> {
         let mut contents = self.folder.clone();
         (contents.manifest.record, contents.manifest.precision) = (format, precision);
-        artifact::save(folder, &contents, &self.model)
+        artifact::save(folder, &contents, self.model.clone())
     }
 }
 

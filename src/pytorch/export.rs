@@ -2,9 +2,9 @@
 
 use super::layout::{check, parts};
 use super::{module, transposed};
-use crate::artifact::NamedTensor;
+use crate::artifact::{NamedTensor, json};
 use crate::error::{Error, Result};
-use crate::file::write_folder;
+use crate::file::FolderDraft;
 use crate::model;
 use crate::predict::Predictor;
 use burn::tensor::TensorData;
@@ -40,14 +40,9 @@ pub fn export(model: &dyn Predictor, out: &Path) -> Result<()> {
     });
     let bytes = safetensors::serialize(views, None)
         .map_err(|e| Error::file(out, format!("cannot be written as safetensors: {e}")))?;
-    let mut schema = serde_json::to_vec_pretty(&folder.schema).expect("plain data becomes JSON");
-    schema.push(b'\n');
-    write_folder(
-        out,
-        &[
-            ("model.safetensors", bytes),
-            ("model.py", module::source(&config).into_bytes()),
-            ("schema.json", schema),
-        ],
-    )
+    let mut draft = FolderDraft::new(out)?;
+    draft.write("model.safetensors", &bytes)?;
+    draft.write("model.py", module::source(&config).as_bytes())?;
+    draft.write("schema.json", &json(&folder.schema))?;
+    draft.finish()
 }

@@ -31,7 +31,8 @@ pub struct Imported {
 /// tell: pairs of a tensor or module of the file and a weight (`head.weight`) or part (`head`) of the model; one without
 /// the second is left out, as the model has no place for it.
 ///
-/// Values are kept in 32 bits; [`Imported::rounded`] names the tensors that lose digits by it.
+/// Values are kept in 32 bits, or in 16 where every tensor of the file has 16 bits of IEEE 754;
+/// [`Imported::rounded`] names the tensors that lose digits by it.
 ///
 /// `schema` names labels and tokens and scales features, in PyTorch's order. Without it, they are those of the data that
 /// `config` names, as [`train`](crate::train::train) reads them; where that is a program's, classes and tokens are
@@ -53,7 +54,7 @@ pub fn import(
     check(&config.model)?;
     check_free(out)?;
     let mut config = config.clone();
-    let Read { tensors, map, rounded } = read(file, map)?;
+    let Read { tensors, map, rounded, precision } = read(file, map)?;
     let schema = match schema {
         None if config.data.format == DataFormat::Program => None,
         None => Some(schema_of_data(&mut config)?),
@@ -68,7 +69,7 @@ pub fn import(
     let schema = schema.unwrap_or_else(|| plain_schema(&config));
     model::resolve(&mut config.model, &schema)?;
     config.check()?;
-    let folder = device.run(Import { config, schema, tensors, out })?;
+    let folder = device.run(Import { config, schema, tensors, precision, out })?;
     Ok(Imported { folder, rounded })
 }
 
@@ -104,6 +105,7 @@ struct Import<'a> {
     config: Config,
     schema: Schema,
     tensors: BTreeMap<String, TensorData>,
+    precision: Precision,
     out: &'a Path,
 }
 
@@ -111,13 +113,13 @@ impl Task for Import<'_> {
     type Output = Result<ModelFolder>;
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Self::Output {
-        let Self { config, schema, tensors, out } = self;
+        let Self { config, schema, tensors, precision, out } = self;
         let model: Model<B::InnerBackend> = build(&config.model, tensors, &device)?;
         let mut manifest = Manifest::new(&config, model.num_params(), 0, "PyTorch".into());
         // The weights as they are, whatever training would have written.
-        manifest.precision = Precision::Full;
+        manifest.precision = precision;
         let folder = ModelFolder { manifest, config, schema, scores: Vec::new() };
-        artifact::save(out, &folder, &model)?;
+        artifact::save(out, &folder, model)?;
         Ok(folder)
     }
 }
@@ -130,6 +132,8 @@ struct Read {
     map: Vec<(String, String)>,
     /// Those of them that were rounded.
     rounded: Vec<String>,
+    /// What holds all of them as they are.
+    precision: Precision,
 }
 
 fn read(file: &Path, map: &[(String, String)]) -> Result<Read> {
@@ -173,9 +177,11 @@ fn read(file: &Path, map: &[(String, String)]) -> Result<Read> {
         .filter(|(_, data)| data.dtype == DType::F64 && data.iter::<f64>().any(rounds))
         .map(|(name, _)| name.clone())
         .collect();
+    let is_half = !tensors.is_empty() && tensors.values().all(|data| data.dtype == DType::F16);
+    let precision = if is_half { Precision::Half } else { Precision::Full };
     // Each is freed as it is converted.
     let tensors = tensors.into_iter().map(|(name, data)| (name, data.convert::<f32>())).collect();
-    Ok(Read { tensors, map, rounded })
+    Ok(Read { tensors, map, rounded, precision })
 }
 
 /// Whether a file begins as what `torch.save` writes: a zip archive, or a bare pickle.

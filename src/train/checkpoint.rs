@@ -15,11 +15,11 @@ use super::Epoch;
 use super::learner::Trainee;
 use super::score::Tally;
 use super::strategy::Components;
-use crate::artifact::{digest, moments_are_sound, shapes, tensors_are_sound};
+use crate::artifact::{digest, moments_are_sound, shapes, tensors_are_sound, write_mpk};
 use crate::backend::TrainBackend;
 use crate::config::{CellKind, Config, OptimizerKind};
 use crate::error::{Error, Result};
-use crate::file::{DRAFT, read_bytes, write_folder};
+use crate::file::{DRAFT, FolderDraft, read_bytes};
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -193,14 +193,12 @@ struct Manifest {
     files: BTreeMap<String, String>,
 }
 
-fn record<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>> {
-    Recorder::<B>::record(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), record, ())
-        .map_err(|e| Error::Training(format!("a checkpoint cannot be written: {e}")))
+fn record<B: Backend, R: Record<B>>(draft: &mut FolderDraft, name: &str, record: R) -> Result<()> {
+    draft.write_by(name, |out| write_mpk::<B, R, FullPrecisionSettings>(record, out))
 }
 
-fn plain(value: &impl Serialize) -> Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value)
-        .map_err(|e| Error::Training(format!("a checkpoint cannot be written: {e}")))
+fn plain(draft: &mut FolderDraft, name: &str, value: &impl Serialize) -> Result<()> {
+    draft.write_by(name, |mut out| rmp_serde::encode::write_named(&mut out, value).map_err(|e| e.to_string()))
 }
 
 /// The folder of a run's checkpoints.
@@ -217,28 +215,24 @@ impl<B: TrainBackend> Snapshot<B> {
         for (_, damaged) in list(run)?.into_iter().filter(|(step, _)| *step >= self.standing.step) {
             fs::remove_dir_all(&damaged).map_err(|e| Error::io(&damaged, e))?;
         }
-        let mut files = vec![
-            ("state.mpk", plain(&self.standing)?),
-            ("model.mpk", record::<B, _>(self.model.into_record())?),
-            ("optimizer.mpk", record::<B, _>(self.optimizer)?),
-        ];
+        // One file after the other: what each is written from takes as much memory as the weights.
+        let mut draft = FolderDraft::new(&path)?;
+        plain(&mut draft, "state.mpk", &self.standing)?;
+        record::<B, _>(&mut draft, "model.mpk", self.model.into_record())?;
+        record::<B, _>(&mut draft, "optimizer.mpk", self.optimizer)?;
         if let Some(average) = self.average {
-            files.push(("average.mpk", record::<Inner<B>, _>(average.into_record())?));
+            record::<Inner<B>, _>(&mut draft, "average.mpk", average.into_record())?;
         }
         if let Some(best) = self.best {
-            files.push(("best.mpk", record::<Inner<B>, _>(best.into_record())?));
+            record::<Inner<B>, _>(&mut draft, "best.mpk", best.into_record())?;
         }
         if let Some(RecurrentState { hidden, cell }) = self.carried {
             let state = StoredState { hidden: hidden.into_data(), cell: cell.map(Tensor::into_data) };
-            files.push(("carried.mpk", plain(&state)?));
+            plain(&mut draft, "carried.mpk", &state)?;
         }
-        let manifest = Manifest {
-            format: FORMAT,
-            config: config.into(),
-            files: files.iter().map(|(name, bytes)| (name.to_string(), digest(bytes))).collect(),
-        };
-        files.push(("manifest.json", crate::artifact::json(&manifest)));
-        write_folder(&path, &files)?;
+        let manifest = Manifest { format: FORMAT, config: config.into(), files: draft.digests().clone() };
+        draft.write("manifest.json", &crate::artifact::json(&manifest))?;
+        draft.finish()?;
         for (_, old) in list(run)?.into_iter().rev().skip(KEPT) {
             fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
         }
@@ -431,6 +425,10 @@ fn read<B: TrainBackend>(
     let model = load::<B, _>(files.needed("model.mpk")?, device)
         .and_then(|record| filled(fresh.clone(), record))
         .map_err(|e| damaged(path, "model.mpk", &e))?;
+    let by_identity = parameters(&model);
+    if by_identity.len() != shapes(&model).len() {
+        return Err(damaged(path, "model.mpk", &"two parameters have one identity"));
+    }
     let bytes = files.needed("optimizer.mpk")?;
     let rule = match frame.config.train.optimizer {
         OptimizerKind::Adamw => "AdamW",
@@ -438,7 +436,7 @@ fn read<B: TrainBackend>(
         OptimizerKind::Sgd => "Sgd",
         OptimizerKind::Rmsprop => "RmsProp",
     };
-    let optimizer = moments_are_sound(&bytes, rule, &parameters(&model))
+    let optimizer = moments_are_sound(&bytes, rule, &by_identity)
         .and_then(|()| load::<B, _>(bytes, device))
         .map_err(|e| damaged(path, "optimizer.mpk", &e))?;
     let best = files

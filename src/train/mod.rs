@@ -414,7 +414,7 @@ impl Task for Job<'_> {
         let card = card::Card { model: &model_folder, epochs: &epochs, n_samples, seconds, baseline, unit };
         write_whole(&folder.join("card.md"), card.markdown().as_bytes())?;
         // Last: a run that has its model is finished.
-        artifact::save(&exported, &model_folder, &model)?;
+        artifact::save(&exported, &model_folder, model)?;
         Ok(Run { folder, model: exported, epochs, scores, n_params, seconds })
     }
 }

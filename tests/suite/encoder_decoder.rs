@@ -372,7 +372,7 @@ impl Task for Kept {
             let config = Config::new("projects", model.clone());
             let manifest = Manifest { record, ..Manifest::new(&config, 0, 1, "test".into()) };
             let folder = ModelFolder { manifest, config, schema: schema.clone(), scores: Vec::new() };
-            artifact::save(&path, &folder, &built).unwrap();
+            artifact::save(&path, &folder, built.clone()).unwrap();
             let (folder, loaded) = artifact::load::<B>(&path, &device).unwrap();
             assert_eq!(folder.config.model, model, "{record:?}");
             assert_eq!(named_tensors(&loaded), named_tensors(&built), "{record:?}");
@@ -526,7 +526,7 @@ impl Task for Save<'_> {
         let built = Model::<B>::new(&model, 3, &device).unwrap();
         let config = Config::new("search", model);
         let manifest = Manifest::new(&config, 0, 1, "test".into());
-        artifact::save(path, &ModelFolder { manifest, config, schema, scores: Vec::new() }, &built).unwrap();
+        artifact::save(path, &ModelFolder { manifest, config, schema, scores: Vec::new() }, built).unwrap();
     }
 }
 

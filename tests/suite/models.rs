@@ -502,13 +502,13 @@ impl Task for RoundTrip {
                 let path = place.path().join("model");
                 let mut contents = folder(config.clone(), schema.clone(), format);
                 contents.manifest.precision = precision;
-                artifact::save(&path, &contents, model).unwrap();
+                artifact::save(&path, &contents, model.clone()).unwrap();
                 let (_, again) = artifact::load::<B>(&path, &device).unwrap();
                 if precision == Precision::Half {
                     let [half, full] = [precision, Precision::Full].map(|precision| {
                         let path = place.path().join(format!("{precision:?}"));
                         contents.manifest.precision = precision;
-                        artifact::save(&path, &contents, model).unwrap();
+                        artifact::save(&path, &contents, model.clone()).unwrap();
                         std::fs::metadata(path.join(format.file_name())).unwrap().len()
                     });
                     assert!(half < full, "{half} and {full} bytes");
@@ -540,7 +540,7 @@ impl Task for Save<'_> {
     fn run<B: TrainBackend>(self, device: B::Device) {
         let model = Model::<B>::new(&self.1, 5, &device).unwrap();
         let schema = schema(&self.1);
-        artifact::save(self.0, &folder(self.1, schema, RecordFormat::Mpk), &model).unwrap();
+        artifact::save(self.0, &folder(self.1, schema, RecordFormat::Mpk), model.clone()).unwrap();
     }
 }
 

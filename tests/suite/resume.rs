@@ -194,15 +194,31 @@ fn a_checkpoint_that_cannot_be_is_passed_over() {
     };
     // In the middle of an epoch, both of them.
     let (last, foreign) = (steps("whole").pop().unwrap(), steps("other").pop().unwrap());
-    for (name, says) in [
-        ("state.mpk", "cannot be"),
-        ("carried.mpk", "its shape is not"),
-        ("optimizer.mpk", "the model has no parameter"),
-        ("model.mpk", "of other shapes"),
-        ("average.mpk", "of other shapes"),
-        ("best.mpk", "of other shapes"),
-    ] {
-        let run = format!("bad-{}", name.replace('.', "-"));
+    let of_other = |name: &str| fs::read(foreign.join(name)).unwrap();
+    // Its own, with the second parameter's identity another one.
+    let renamed = |id: Option<&str>| {
+        let bytes = fs::read(last.join("model.mpk")).unwrap();
+        let starts: Vec<usize> =
+            (0..bytes.len()).filter(|&k| bytes[k..].starts_with(b"\xa2id\xad")).map(|k| k + 3).collect();
+        let [first, second] = [starts[0], starts[1]].map(|k| k..k + 14);
+        let id = id.map_or(bytes[first].to_vec(), |id| rmp_serde::to_vec(id).unwrap());
+        [&bytes[..second.start], &id, &bytes[second.end..]].concat()
+    };
+    for (k, (name, bytes, says)) in [
+        ("state.mpk", of_other("state.mpk"), "cannot be"),
+        ("carried.mpk", of_other("carried.mpk"), "its shape is not"),
+        ("optimizer.mpk", of_other("optimizer.mpk"), "the model has no parameter"),
+        ("model.mpk", of_other("model.mpk"), "of other shapes"),
+        ("average.mpk", of_other("average.mpk"), "of other shapes"),
+        ("best.mpk", of_other("best.mpk"), "of other shapes"),
+        ("model.mpk", renamed(None), "two parameters have one identity"),
+        ("model.mpk", renamed(Some("no identity")), "`no identity` is no parameter's identity"),
+        ("model.mpk", renamed(Some(&"a".repeat(48))), "is no parameter's identity"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = format!("bad-{k}");
         let checkpoint = last.file_name().unwrap().to_str().unwrap();
         for step in steps("whole") {
             let to = w.path(&run).join("checkpoint").join(step.file_name().unwrap());
@@ -214,7 +230,6 @@ fn a_checkpoint_that_cannot_be_is_passed_over() {
         }
         fs::copy(w.path("whole/config.toml"), w.path(&run).join("config.toml")).unwrap();
         let folder = w.path(&run).join("checkpoint").join(checkpoint);
-        let bytes = fs::read(foreign.join(name)).unwrap();
         let manifest = fs::read(folder.join("manifest.json")).unwrap();
         let mut manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
         manifest["files"][name] =

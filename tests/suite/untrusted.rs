@@ -2,12 +2,15 @@
 
 use crate::support::*;
 use burn::module::Module;
+use burn::tensor::{DType, TensorData};
 use flate2::{Compression, write::GzEncoder};
 use rnn_zoo::artifact::{self, Manifest, ModelFolder, Precision, RecordFormat, load_record, named_tensors};
 use rnn_zoo::backend::{BackendKind, Task, TrainBackend};
 use rnn_zoo::config::{CellKind, Config, DataConfig, IoMode, ModelConfig};
 use rnn_zoo::data::{self, InputSchema, Schema, audio};
 use rnn_zoo::model::Model;
+use rnn_zoo::pytorch;
+use safetensors::tensor::{Dtype, TensorView};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,7 +56,7 @@ impl Task for Folders {
         let weights = |model: &Model<B>| format!("{:?}", named_tensors(model));
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("model");
-        artifact::save(&folder, &contents, &model).unwrap();
+        artifact::save(&folder, &contents, model.clone()).unwrap();
         let (known, _) = artifact::load::<B>(&folder, &device).unwrap();
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
@@ -94,7 +97,7 @@ impl Task for Records {
                 let folder = place.path().join(format!("{format:?}-{precision:?}"));
                 let mut contents = contents.clone();
                 (contents.manifest.record, contents.manifest.precision) = (format, precision);
-                artifact::save(&folder, &contents, &model).unwrap();
+                artifact::save(&folder, &contents, model.clone()).unwrap();
                 let whole = fs::read(folder.join(format.file_name())).unwrap();
                 let mut n_read = 0;
                 for (what, bytes) in damaged(&whole) {
@@ -137,6 +140,7 @@ impl Task for Load {
 const PATH: &str = "RNN_ZOO_TEST_PATH";
 
 const OF_RECORDS: &str = "untrusted::a_record_takes_no_more_memory_than_four_times_its_size";
+const OF_STATE_DICTS: &str = "untrusted::a_state_dict_takes_no_more_memory_than_four_times_its_size";
 const OF_CLIPS: &str = "untrusted::a_clip_takes_no_more_memory_than_four_times_its_size";
 const OF_DATA: &str = "untrusted::a_data_file_takes_no_more_memory_than_four_times_its_size_and_64_mib";
 
@@ -162,7 +166,7 @@ impl Task for Memory {
         let place = tempfile::tempdir().unwrap();
         let (contents, config) = tiny();
         let small = place.path().join("small");
-        artifact::save(&small, &contents, &Model::<B>::new(&config, 1, &device).unwrap()).unwrap();
+        artifact::save(&small, &contents, Model::<B>::new(&config, 1, &device).unwrap()).unwrap();
         let without = peak(OF_RECORDS, &small);
         let large = ModelConfig { cell: CellKind::Lstm, d_hidden: 700, ..config };
         let model = Model::<B>::new(&large, 1, &device).unwrap();
@@ -171,7 +175,7 @@ impl Task for Memory {
             let mut contents = contents.clone();
             contents.config.model = config.clone();
             (contents.manifest.record, contents.manifest.precision) = (format, precision);
-            artifact::save(&folder, &contents, &model).unwrap();
+            artifact::save(&folder, &contents, model.clone()).unwrap();
             folder
         };
         for precision in [Precision::Full, Precision::Half] {
@@ -198,6 +202,63 @@ fn a_record_takes_no_more_memory_than_four_times_its_size() {
         None if Path::new("/proc/self/status").exists() => on_ndarray(Memory),
         // Where the system does not say what a process takes.
         None => {}
+    }
+}
+
+/// A `state_dict` of an LSTM and its head, in floats of `dtype`, and beside it the configuration of both.
+fn state_dict(place: &Path, h: usize, dtype: DType) -> PathBuf {
+    let mut config = tiny().0.config;
+    (config.model.cell, config.model.d_hidden) = (CellKind::Lstm, h);
+    let path = place.join(format!("{h}-{dtype:?}"));
+    fs::write(path.with_extension("toml"), config.to_toml()).unwrap();
+    let shapes = [
+        ("lstm.weight_ih_l0", vec![4 * h, 1]),
+        ("lstm.weight_hh_l0", vec![4 * h, h]),
+        ("lstm.bias_ih_l0", vec![4 * h]),
+        ("lstm.bias_hh_l0", vec![4 * h]),
+        ("head.weight", vec![1, h]),
+        ("head.bias", vec![1]),
+    ];
+    let tensors = shapes.map(|(name, shape)| {
+        let values = (0..shape.iter().product()).map(|k| (k % 31) as f32 / 64.0).collect();
+        (name, TensorData::new::<f32, _>(values, shape).convert_dtype(dtype))
+    });
+    let kind = match dtype {
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        _ => Dtype::F32,
+    };
+    let views = tensors
+        .iter()
+        .map(|(name, data)| (*name, TensorView::new(kind, data.shape.to_vec(), data.as_bytes()).unwrap()));
+    fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn a_state_dict_takes_no_more_memory_than_four_times_its_size() {
+    if let Some(path) = std::env::var_os(PATH) {
+        let path = Path::new(&path);
+        let config = Config::from_file(&path.with_extension("toml"), &[]).unwrap();
+        let devices = each_backend();
+        let device = devices.iter().find(|d| d.backend == BackendKind::Ndarray).unwrap();
+        pytorch::import(path, &config, None, &[], device, &path.with_extension("model")).unwrap();
+        tell_peak();
+    } else if Path::new("/proc/self/status").exists()
+        && each_backend().iter().any(|d| d.backend == BackendKind::Ndarray)
+    {
+        let place = tempfile::tempdir().unwrap();
+        let without = peak(OF_STATE_DICTS, &state_dict(place.path(), 2, DType::F32));
+        for dtype in [DType::F32, DType::F16, DType::BF16] {
+            let path = state_dict(place.path(), 1500, dtype);
+            let file = fs::metadata(&path).unwrap().len();
+            let taken = peak(OF_STATE_DICTS, &path).saturating_sub(without);
+            // Without the 64 MiB that a program may take for itself.
+            assert!(taken < 4 * file, "{dtype:?}: {taken} bytes for {file}");
+            let (_, contents) = artifact::open(&path.with_extension("model")).unwrap();
+            let half = dtype == DType::F16;
+            assert_eq!(contents.manifest.precision, if half { Precision::Half } else { Precision::Full });
+        }
     }
 }
 
