@@ -165,15 +165,15 @@ impl<'a> FolderDraft<'a> {
         let path = self.folder.join(name);
         let io = |e| Error::io(&path, e);
         let file = File::create_new(self.draft.path().join(name)).map_err(io)?;
-        let mut out = Digesting { out: BufWriter::new(file), digest: Sha256::new(), failed: None };
+        let mut out = BufWriter::new(Digesting { file, digest: Sha256::new(), failed: None });
         let written = content(&mut out);
-        if let Some(e) = out.failed {
+        if let Some(e) = out.get_mut().failed.take() {
             return Err(io(e));
         }
         written
             .map_err(|message| Error::Input(format!("{} cannot be written: {message}", path.display())))?;
-        let file = out.out.into_inner().map_err(|e| io(e.into_error()))?;
-        file.sync_all().map_err(io)?;
+        let out = out.into_inner().map_err(|e| io(e.into_error()))?;
+        out.file.sync_all().map_err(io)?;
         self.digests.insert(name.into(), format!("{:x}", out.digest.finalize()));
         Ok(())
     }
@@ -198,27 +198,27 @@ impl<'a> FolderDraft<'a> {
 
 /// Takes the digest of what is written, and keeps the system's error: not every format's writer hands it on.
 struct Digesting {
-    out: BufWriter<File>,
+    file: File,
     digest: Sha256,
     failed: Option<io::Error>,
 }
 
 impl Write for Digesting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.digest.update(bytes);
-        self.out.write_all(bytes).map_err(|e| {
-            let kind = e.kind();
-            self.failed = Some(e);
-            kind.into()
-        })
+        let written = self.file.write(bytes);
+        match &written {
+            Ok(n) => self.digest.update(&bytes[..*n]),
+            // It is tried again.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                self.failed = Some(e.raw_os_error().map_or(e.kind().into(), io::Error::from_raw_os_error))
+            }
+        }
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        Ok(())
     }
 }
 

@@ -17,8 +17,8 @@ mod tree;
 pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
 pub(crate) use record::{
-    apply, decode_safetensors, fits_half, moments_are_sound, open_safetensors, shapes, tensors_are_sound,
-    write_mpk,
+    apply, decode_safetensors, fits_half, moments_are_sound, open_safetensors, restore, shapes,
+    tensors_are_sound, write_mpk,
 };
 
 use crate::config::Config;
@@ -171,6 +171,7 @@ fn n_parameters<B: RecurrentBackend>(model: &Model<B>) -> usize {
 /// If `folder` exists, the schema is larger than is read again, or the system refuses.
 pub fn save<B: RecurrentBackend>(folder: &Path, contents: &ModelFolder, model: Model<B>) -> Result<()> {
     contents.schema.check_size()?;
+    record::check_fits(&model, contents.manifest.precision)?;
     let mut draft = FolderDraft::new(folder)?;
     let mut manifest = contents.manifest.clone();
     manifest.parameters = n_parameters(&model);

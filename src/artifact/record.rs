@@ -5,6 +5,7 @@
 
 use super::tree::Tree;
 use crate::backend::return_freed_memory;
+use crate::error::{Error, Result};
 use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -17,7 +18,8 @@ use burn::tensor::{AllocationProperty, Bytes, DType, Tensor, TensorData, f16};
 use burn_store::{BurnpackStore, BurnpackWriter, ModuleStore, TensorSnapshot};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// How weights are written.
@@ -153,7 +155,7 @@ impl Place {
 /// MessagePack and JSON are written piece by piece; the other formats have a copy of the record in memory first.
 ///
 /// # Errors
-/// Weights that 16 bits do not hold; and those of `out`.
+/// Those of `out`.
 pub(super) fn write<B: RecurrentBackend>(
     model: Model<B>,
     format: RecordFormat,
@@ -162,16 +164,29 @@ pub(super) fn write<B: RecurrentBackend>(
 ) -> Result<(), String> {
     match precision {
         Precision::Full => write_as::<B, FullPrecisionSettings>(model, format, out),
-        Precision::Half => {
-            let mut wide = TooWide::default();
-            model.visit(&mut wide);
-            if let Some(name) = wide.found {
-                return Err(format!("weights of {name} are too large for 16 bits: use full precision"));
-            }
-            write_as::<B, HalfPrecisionSettings>(model, format, out)
-        }
+        Precision::Half => write_as::<B, HalfPrecisionSettings>(model, format, out),
     }
 }
+
+/// That a record of `precision` can hold the weights of a model.
+///
+/// # Errors
+/// A weight that is too large for 16 bits.
+pub(super) fn check_fits<B: Backend>(model: &Model<B>, precision: Precision) -> Result<()> {
+    if precision == Precision::Half {
+        let mut wide = TooWide::default();
+        model.visit(&mut wide);
+        if let Some(name) = wide.found {
+            return Err(Error::Input(format!(
+                "the record cannot be written: weights of {name} are too large for 16 bits: use full precision"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Values that are looked at together.
+const ROWS: usize = 1 << 18;
 
 /// Looks for a weight that 16 bits do not hold, a few rows at a time: a copy of all would be the largest thing in memory.
 #[derive(Default)]
@@ -188,8 +203,9 @@ impl<B: Backend> ModuleVisitor<B> for TooWide {
         self.path.exit();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let (weight, n) = (param.val(), param.lazy_shape()[0]);
-        let step = n.div_ceil(32).max(1);
+        let weight = param.val();
+        let [n, size] = [weight.dims()[0], weight.shape().num_elements()];
+        let step = (ROWS * n / size.max(1)).max(1);
         let mut starts = (0..n).step_by(step);
         let fits = |from: usize| fits_half(&weight.clone().narrow(0, from, step.min(n - from)).into_data());
         if self.found.is_none() && !starts.all(fits) {
@@ -503,76 +519,105 @@ pub(crate) fn decode_safetensors(bytes: &[u8], mut wanted: impl FnMut(&str) -> b
 
 /// The tensors of a record of burn's: maps and lists with parameters as leaves.
 fn tensors_of(mut record: Tree) -> Decoded {
-    let Tree::Map(entries) = &mut record else { return Err("it is not a record".into()) };
-    let item = entries.iter_mut().find(|(name, _)| name == "item").map(|(_, item)| item);
-    let Some(Tree::Map(kinds)) = item else { return Err("its item is not a model".into()) };
     let mut tensors = BTreeMap::new();
-    for (_, model) in kinds {
-        walk(model, &mut Vec::new(), &mut tensors)?;
-    }
+    each_parameter(&mut record, &mut |name, parameter| {
+        let data = leaf(&name, parameter.entry_mut("param").expect("a parameter has one"))?;
+        match tensors.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(data);
+                Ok(())
+            }
+            Entry::Occupied(place) => Err(format!("`{}` is there twice", place.key())),
+        }
+    })?;
     Ok(tensors)
 }
 
-fn walk(
-    value: &mut Tree,
-    path: &mut Vec<String>,
-    tensors: &mut BTreeMap<String, TensorData>,
-) -> Result<(), String> {
-    let is_leaf = value.entry("id").is_some();
-    match value {
-        Tree::Map(entries) => match entries.iter_mut().find(|(name, _)| is_leaf && name == "param") {
-            Some((_, param)) => {
-                let name = path.join(".");
-                let data = leaf(&name, param)?;
-                if tensors.insert(name.clone(), data).is_some() {
-                    return Err(format!("`{name}` is there twice"));
-                }
-                Ok(())
-            }
-            None => entries.iter_mut().try_for_each(|(key, value)| {
-                path.push(key.clone());
-                let walked = walk(value, path, tensors);
-                path.pop();
-                walked
-            }),
-        },
-        Tree::List(values) => values.iter_mut().enumerate().try_for_each(|(k, value)| {
-            path.push(k.to_string());
-            let walked = walk(value, path, tensors);
+/// Takes a parameter's name and what the record has of it.
+type Parameter<'a> = dyn FnMut(String, &mut Tree) -> Result<(), String> + 'a;
+
+/// Visits the parameters of a record of burn's. The first part of a name, which is the model's kind, is left out.
+fn each_parameter(record: &mut Tree, parameter: &mut Parameter) -> Result<(), String> {
+    fn walk(value: &mut Tree, path: &mut Vec<String>, parameter: &mut Parameter) -> Result<(), String> {
+        let mut part = |name: String, value: &mut Tree| {
+            path.push(name);
+            let walked = walk(value, path, parameter);
             path.pop();
             walked
-        }),
-        // Constants and absent parts.
-        _ => Ok(()),
-    }
-}
-
-/// That every tensor in MessagePack of burn's has as many bytes as its shape says, which burn does not look at, and every
-/// parameter an identity, for burn panics at another one.
-pub(crate) fn tensors_are_sound(bytes: &[u8]) -> Result<(), String> {
-    fn walk(value: &mut Tree) -> Result<(), String> {
-        if ["bytes", "shape", "dtype"].iter().all(|key| value.entry(key).is_some()) {
-            return leaf("a tensor", value).map(drop);
-        }
-        if value.entry("param").is_some()
-            && let Some(id) = value.entry("id").and_then(Tree::text)
-            && !is_identity(id)
-        {
-            return Err(format!("`{id}` is no parameter's identity"));
-        }
+        };
         match value {
-            Tree::Map(entries) => entries.iter_mut().try_for_each(|(_, value)| walk(value)),
-            // Of what has names, serde takes the values alone, in a list; burn writes no such thing.
-            Tree::List(values)
-                if values.iter().any(|v| matches!(v, Tree::Text(_) | Tree::Bytes(_) | Tree::Numbers(_))) =>
-            {
-                Err("it has a list of what needs names".into())
+            Tree::Map(_) if value.entry("id").is_some() && value.entry("param").is_some() => {
+                parameter(path.join("."), value)
             }
-            Tree::List(values) => values.iter_mut().try_for_each(walk),
+            Tree::Map(entries) => entries.iter_mut().try_for_each(|(key, value)| part(key.clone(), value)),
+            Tree::List(values) => {
+                values.iter_mut().enumerate().try_for_each(|(k, value)| part(k.to_string(), value))
+            }
+            // Constants and absent parts.
             _ => Ok(()),
         }
     }
-    walk(&mut Tree::from_mpk(bytes)?)
+    if !matches!(record, Tree::Map(_)) {
+        return Err("it is not a record".into());
+    }
+    let Some(Tree::Map(kinds)) = record.entry_mut("item") else {
+        return Err("its item is not a model".into());
+    };
+    kinds.iter_mut().try_for_each(|(_, model)| walk(model, &mut Vec::new(), parameter))
+}
+
+/// `module` with the weights and the identities of a record in MessagePack, which is held against it: burn's own loader
+/// panics at another architecture, and at an identity that is none.
+pub(crate) fn restore<B: RecurrentBackend, M: Module<B>>(module: M, bytes: &[u8]) -> Result<M, String> {
+    let mut record = Tree::from_mpk(bytes)?;
+    let mut identities = BTreeMap::new();
+    each_parameter(&mut record, &mut |name, parameter| {
+        let id = parameter.entry("id").and_then(Tree::text).and_then(identity);
+        let id = id.ok_or_else(|| format!("the identity of `{name}` is none"))?;
+        identities.insert(name, id);
+        Ok(())
+    })?;
+    let n = identities.len();
+    let distinct: BTreeSet<ParamId> = identities.values().copied().collect();
+    if distinct.len() < n {
+        return Err("two parameters have one identity".into());
+    }
+    apply_as(module, tensors_of(record)?, identities)
+}
+
+/// What the text of an identity, 8 bytes in base 32, says.
+fn identity(text: &str) -> Option<ParamId> {
+    // The length first: at more bytes burn panics.
+    if text.len() == 13 { ParamId::try_deserialize(text) } else { None }
+}
+
+/// That every tensor in MessagePack of burn's has as many bytes as its shape says, which burn does not look at.
+pub(crate) fn tensors_are_sound(bytes: &[u8]) -> Result<(), String> {
+    tensors_fit(&mut Tree::from_mpk(bytes)?, None)
+}
+
+/// That a value's tensors are sound, and of `shape`.
+fn tensors_fit(value: &mut Tree, shape: Option<&[usize]>) -> Result<(), String> {
+    const FIELDS: [&str; 3] = ["bytes", "shape", "dtype"];
+    match value {
+        // What has but some of these names, or others as well, could hide a tensor from us that serde finds.
+        Tree::Map(entries) if entries.iter().any(|(name, _)| FIELDS.contains(&name.as_str())) => {
+            if entries.len() != FIELDS.len() {
+                return Err("it has a tensor with more, or less, than bytes, shape and type".into());
+            }
+            let data = leaf("a tensor", value)?;
+            match shape.is_none_or(|shape| data.shape.iter().eq(shape)) {
+                true => Ok(()),
+                false => Err(format!("it has a tensor of shape {:?}", data.shape.to_vec())),
+            }
+        }
+        Tree::Map(entries) => entries.iter_mut().try_for_each(|(_, value)| tensors_fit(value, shape)),
+        // Of what has names, serde takes the values alone as well; burn writes none of it here.
+        Tree::List(_) => Err("it has a list of what needs names".into()),
+        // Steps, which are counted on; burn computes with them in 32 bits.
+        Tree::Number(n) if i32::try_from(*n).is_err() => Err(format!("{n} is no number of steps")),
+        _ => Ok(()),
+    }
 }
 
 /// That each state of an optimizer's record, in MessagePack of burn's, is of one of `parameters`, which are shapes by
@@ -582,34 +627,21 @@ pub(crate) fn moments_are_sound(
     rule: &str,
     parameters: &BTreeMap<String, Vec<usize>>,
 ) -> Result<(), String> {
-    fn fits(value: &Tree, shape: &[usize]) -> bool {
-        match value {
-            Tree::Map(entries) => match value.entry("shape") {
-                Some(own) => own.sizes().is_some_and(|own| own == shape),
-                None => entries.iter().all(|(_, value)| fits(value, shape)),
-            },
-            Tree::List(_) => false,
-            _ => true,
-        }
-    }
-    let tree = Tree::from_mpk(bytes)?;
-    let Some(Tree::Map(states)) = tree.entry("item") else { return Err("it has no `item`".into()) };
+    let mut tree = Tree::from_mpk(bytes)?;
+    let Some(Tree::Map(states)) = tree.entry_mut("item") else { return Err("it has no `item`".into()) };
     for (id, state) in states {
         let shape = parameters.get(id).ok_or_else(|| format!("the model has no parameter `{id}`"))?;
-        let of_rule = state.entry("V1").and_then(|s| s.entry(&format!("Rank{}", shape.len()))?.entry(rule));
-        if !of_rule.is_some_and(|state| fits(state, shape)) {
-            return Err(format!(
-                "what `{rule}` remembers of parameter `{id}` is not of its shape, {shape:?}"
-            ));
-        }
+        let rank = format!("Rank{}", shape.len());
+        state
+            .entry_mut("V1")
+            .and_then(|state| state.entry_mut(&rank)?.entry_mut(rule))
+            .ok_or_else(|| "it is of another rule or rank".to_string())
+            .and_then(|state| tensors_fit(state, Some(shape)))
+            .map_err(|message| {
+                format!("what `{rule}` remembers of parameter `{id}`, {shape:?}: {message}")
+            })?;
     }
     Ok(())
-}
-
-/// Whether `id` is the text of a parameter's identity: 8 bytes in base 32.
-fn is_identity(id: &str) -> bool {
-    // The length first: at more bytes burn panics.
-    id.len() == 13 && ParamId::try_deserialize(id).is_some()
 }
 
 /// A serialised [`TensorData`], whose bytes are taken out of it.
@@ -647,8 +679,17 @@ fn floats(name: &str, bytes: Bytes, shape: Vec<usize>, dtype: DType) -> Result<T
 /// `model` with `tensors` as its weights, if they are those that it has.
 pub(crate) fn apply<B: RecurrentBackend>(
     model: Model<B>,
-    mut tensors: BTreeMap<String, TensorData>,
+    tensors: BTreeMap<String, TensorData>,
 ) -> Result<Model<B>, String> {
+    apply_as(model, tensors, BTreeMap::new())
+}
+
+/// Like [`apply`]; a parameter that `identities` has gets that one.
+fn apply_as<B: RecurrentBackend, M: Module<B>>(
+    model: M,
+    mut tensors: BTreeMap<String, TensorData>,
+    identities: BTreeMap<String, ParamId>,
+) -> Result<M, String> {
     let mut wrong = Vec::new();
     let mut taken = BTreeMap::new();
     for (name, shape) in shapes(&model) {
@@ -672,12 +713,13 @@ pub(crate) fn apply<B: RecurrentBackend>(
             wrong.join("; ")
         ));
     }
-    Ok(model.map(&mut Apply { path: Place::default(), tensors: taken }))
+    Ok(model.map(&mut Apply { path: Place::default(), tensors: taken, identities }))
 }
 
 struct Apply {
     path: Place,
     tensors: BTreeMap<String, TensorData>,
+    identities: BTreeMap<String, ParamId>,
 }
 
 impl<B: Backend> ModuleMapper<B> for Apply {
@@ -690,8 +732,10 @@ impl<B: Backend> ModuleMapper<B> for Apply {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let data = self.tensors.remove(&self.path.name()).expect("every name was checked").convert::<f32>();
-        let (id, device): (ParamId, _) = (param.id, param.lazy_device());
+        let name = self.path.name();
+        let data = self.tensors.remove(&name).expect("every name was checked").convert::<f32>();
+        let id = self.identities.remove(&name).unwrap_or(param.id);
+        let device = param.lazy_device();
         param.transform_for_load(Tensor::from_data(data, &device), id)
     }
 }
@@ -756,33 +800,51 @@ mod tests {
     #[test]
     fn what_burn_would_take_unseen_is_refused() {
         use serde_json::json;
-        let says = |value: serde_json::Value| tensors_are_sound(&rmp_serde::to_vec_named(&value).unwrap());
+        let mpk = |value: &serde_json::Value| rmp_serde::to_vec_named(value).unwrap();
         let tensor = |n: usize| json!({"bytes": vec![0; n], "shape": [2], "dtype": "F32"});
-        let parameter = |id: &str| json!([{"id": id, "param": tensor(8)}]);
-        let id = ParamId::from(7).serialize();
-        assert_eq!(says(parameter(&id)), Ok(()));
+        assert_eq!(tensors_are_sound(&mpk(&json!({"w": tensor(8), "none": null}))), Ok(()));
+        let mut hidden = tensor(8);
+        hidden["more"] = tensor(7);
         for (value, text) in [
             (tensor(7), "`a tensor` of shape [2] has 7 bytes"),
-            (parameter("no identity"), "`no identity` is no parameter's identity"),
-            (parameter(""), "`` is no parameter's identity"),
-            (parameter(&"a".repeat(48)), "is no parameter's identity"),
+            (hidden, "more, or less, than bytes, shape and type"),
+            (json!({"w": {"shape": [2], "more": tensor(7)}}), "more, or less, than bytes, shape and type"),
             // serde takes values without their names as well.
             (json!([[0, 0], [2], "F32"]), "a list of what needs names"),
-            (json!([300, [2], {"F32": null}]), "a list of numbers and others"),
-            (json!({"w": [[id, tensor(8)]]}), "a list of what needs names"),
+            (json!({"w": [tensor(8)]}), "a list of what needs names"),
         ] {
-            let error = says(value).unwrap_err();
+            let error = tensors_are_sound(&mpk(&value)).unwrap_err();
             assert!(error.contains(text), "{error}");
         }
+
+        let id = ParamId::from(7).serialize();
         let parameters = BTreeMap::from([(id.clone(), vec![2])]);
-        let moments = |state: serde_json::Value| {
-            let record = json!({"item": {&id: {"V1": {"Rank1": {"Adam": state}}}}});
-            moments_are_sound(&rmp_serde::to_vec_named(&record).unwrap(), "Adam", &parameters)
+        let moments = |rank: &str, state: serde_json::Value| {
+            let record = json!({"item": {&id: {"V1": {rank: {"Adam": state}}}}});
+            moments_are_sound(&mpk(&record), "Adam", &parameters)
         };
-        assert_eq!(moments(json!({"momentum": {"time": 3, "of": tensor(8)}})), Ok(()));
-        for state in [json!({"momentum": [{"bytes": [], "shape": [3], "dtype": "F32"}]}), json!([tensor(8)])]
+        assert_eq!(moments("Rank1", json!({"momentum": {"time": 3, "moment_1": tensor(8)}})), Ok(()));
+        let other = json!({"bytes": [], "shape": [0], "dtype": "F32"});
+        for (rank, state, text) in [
+            ("Rank2", json!({"momentum": tensor(8)}), "another rule or rank"),
+            ("Rank1", json!({"momentum": other}), "a tensor of shape [0]"),
+            ("Rank1", json!({"momentum": other, "shape": [2]}), "more, or less, than"),
+            ("Rank1", json!({"time": u64::MAX}), "no number of steps"),
+            ("Rank1", json!([tensor(8)]), "a list of what needs names"),
+        ] {
+            let error = moments(rank, state).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn identities_are_held_against_burns_form() {
+        let text = ParamId::from(u64::MAX).serialize();
+        assert_eq!(identity(&text), Some(u64::MAX.into()));
+        let long = "a".repeat(48);
+        for text in ["", "no identity", &text[1..], &long, "aaaaaaaaaaaaa!", "ÄÖÜÄÖÜa", "0000000000001"]
         {
-            assert!(moments(state).unwrap_err().contains("is not of its shape, [2]"));
+            assert_eq!(identity(text), None, "{text}");
         }
     }
 }

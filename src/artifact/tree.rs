@@ -62,6 +62,12 @@ impl Tree {
         entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
+    /// The value of that name in a map, to be changed.
+    pub fn entry_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let Self::Map(entries) = self else { return None };
+        entries.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
     /// Text.
     pub fn text(&self) -> Option<&str> {
         let Self::Text(text) = self else { return None };

@@ -69,11 +69,7 @@ pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Res
     }
     let graphs = model::graphs(&config, &Weights::new(weights), precision);
     let readme = readme(&contents.config, config.d_output, &contents.schema, &graphs);
-    let mut draft = FolderDraft::new(folder)?;
-    draft.write("config.toml", contents.config.to_toml().as_bytes())?;
-    draft.write("schema.json", &json(&contents.schema))?;
-    draft.write("README.md", readme.as_bytes())?;
-    let mut paths = Vec::new();
+    let mut messages = Vec::new();
     for (name, graph) in graphs {
         let model = ModelProto {
             ir_version: Some(IR_VERSION),
@@ -92,11 +88,15 @@ pub fn export(folder: &Path, model: &dyn Predictor, precision: Precision) -> Res
                 ),
             ));
         }
-        draft.write(name, &model.encode_to_vec())?;
-        paths.push(folder.join(name));
+        messages.push((name, model.encode_to_vec()));
     }
+    let mut draft = FolderDraft::new(folder)?;
+    draft.write("config.toml", contents.config.to_toml().as_bytes())?;
+    draft.write("schema.json", &json(&contents.schema))?;
+    draft.write("README.md", readme.as_bytes())?;
+    messages.iter().try_for_each(|(name, message)| draft.write(name, message))?;
     draft.finish()?;
-    Ok(paths)
+    Ok(messages.into_iter().map(|(name, _)| folder.join(name)).collect())
 }
 
 /// A model's weights by name.

@@ -15,14 +15,15 @@ use super::Epoch;
 use super::learner::Trainee;
 use super::score::Tally;
 use super::strategy::Components;
-use crate::artifact::{digest, moments_are_sound, shapes, tensors_are_sound, write_mpk};
+use crate::artifact::{digest, moments_are_sound, restore, tensors_are_sound, write_mpk};
 use crate::backend::TrainBackend;
 use crate::config::{CellKind, Config, OptimizerKind};
 use crate::error::{Error, Result};
 use crate::file::{DRAFT, FolderDraft, read_bytes};
+use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
@@ -87,11 +88,18 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     fn check(&self, standing: &Standing) -> std::result::Result<(), String> {
-        let Standing { step, epoch, iteration, epochs, best, .. } = standing;
+        let Standing {
+            step, epoch, iteration, epochs, best, since_best, average_steps, n_steps, tally, ..
+        } = standing;
         let train = &self.config.train;
         let n_batches = self.n_samples.div_ceil(train.batch_size);
         let done = epoch.checked_sub(1).filter(|&done| done == epochs.len() && done <= train.epochs);
+        // Those that are added to.
+        let counts = [*n_steps, tally.largest()];
         let whole = best.is_some() != epochs.is_empty()
+            && counts.iter().all(|&n| (n as u64) < 1 << 53)
+            && *since_best <= epochs.len()
+            && u64::from(*average_steps) <= *step
             && *iteration <= n_batches
             && done.is_some_and(|done| *step == (done * n_batches + iteration) as u64);
         if whole { Ok(()) } else { Err(format!("step {step}, {iteration} of epoch {epoch}, cannot be")) }
@@ -404,31 +412,8 @@ fn read<B: TrainBackend>(
             Ok(RecurrentState { hidden: tensor(hidden), cell: cell.map(tensor) })
         })
         .transpose()?;
-    fn load<B: Backend, R: Record<B>>(bytes: Vec<u8>, device: &B::Device) -> Result<R, String> {
-        tensors_are_sound(&bytes)?;
-        Recorder::<B>::load(&NamedMpkBytesRecorder::<FullPrecisionSettings>::new(), bytes, device)
-            .map_err(|e| e.to_string())
-    }
-    /// `fresh` with a record's weights, if they are of its shapes.
-    fn filled<B: Backend, M: Module<B>>(fresh: M, record: M::Record) -> Result<M, String> {
-        let wanted = shapes(&fresh);
-        let module = fresh.load_record(record);
-        if shapes(&module) == wanted { Ok(module) } else { Err("its weights are of other shapes".into()) }
-    }
-    let module = |name: &str| -> Result<Option<Trainee<Inner<B>>>> {
-        let Some(bytes) = files.read(name)? else { return Ok(None) };
-        let record = load::<Inner<B>, _>(bytes, device).map_err(|e| damaged(path, name, &e))?;
-        filled(burn::module::AutodiffModule::valid(fresh), record)
-            .map(Some)
-            .map_err(|e| damaged(path, name, &e))
-    };
-    let model = load::<B, _>(files.needed("model.mpk")?, device)
-        .and_then(|record| filled(fresh.clone(), record))
-        .map_err(|e| damaged(path, "model.mpk", &e))?;
-    let by_identity = parameters(&model);
-    if by_identity.len() != shapes(&model).len() {
-        return Err(damaged(path, "model.mpk", &"two parameters have one identity"));
-    }
+    let model =
+        restore(fresh.clone(), &files.needed("model.mpk")?).map_err(|e| damaged(path, "model.mpk", &e))?;
     let bytes = files.needed("optimizer.mpk")?;
     let rule = match frame.config.train.optimizer {
         OptimizerKind::Adamw => "AdamW",
@@ -436,19 +421,17 @@ fn read<B: TrainBackend>(
         OptimizerKind::Sgd => "Sgd",
         OptimizerKind::Rmsprop => "RmsProp",
     };
-    let optimizer = moments_are_sound(&bytes, rule, &by_identity)
-        .and_then(|()| load::<B, _>(bytes, device))
+    let recorder = NamedMpkBytesRecorder::<FullPrecisionSettings>::new();
+    let optimizer = moments_are_sound(&bytes, rule, &parameters(&model))
+        .and_then(|()| Recorder::<B>::load(&recorder, bytes, device).map_err(|e| e.to_string()))
         .map_err(|e| damaged(path, "optimizer.mpk", &e))?;
-    let best = files
-        .read("best.mpk")?
-        .map(|bytes| {
-            let model = burn::module::AutodiffModule::valid(&fresh.model);
-            load::<Inner<B>, _>(bytes, device)
-                .and_then(|record| filled(model, record))
-                .map_err(|e| damaged(path, "best.mpk", &e))
-        })
-        .transpose()?;
-    let average = module("average.mpk")?;
+    fn part<B: RecurrentBackend, M: Module<B>>(files: &Files, name: &str, fresh: M) -> Result<Option<M>> {
+        let Some(bytes) = files.read(name)? else { return Ok(None) };
+        restore(fresh, &bytes).map(Some).map_err(|e| damaged(files.path, name, &e))
+    }
+    let untrained = fresh.valid();
+    let best = part(&files, "best.mpk", untrained.model.clone())?;
+    let average = part(&files, "average.mpk", untrained)?;
     for (name, there, wanted) in [
         ("carried.mpk", carried.is_some(), frame.config.train.carry_state && standing.iteration > 0),
         ("average.mpk", average.is_some(), frame.config.train.average > 0.0),

@@ -129,6 +129,13 @@ impl Tally {
         Self { loss: loss * steps as f64, steps, tasks, ..Self::default() }
     }
 
+    /// The largest of its counts.
+    pub(super) fn largest(&self) -> usize {
+        let Spans { truth, said, right } = self.spans;
+        let own = [self.correct, self.values, self.steps, truth, said, right];
+        own.into_iter().chain(self.tasks.iter().map(|(_, task)| task.largest())).max().unwrap_or(0)
+    }
+
     /// Adds another tally.
     pub fn add(&mut self, other: &Self) {
         self.loss += other.loss;

@@ -540,7 +540,7 @@ impl Task for Save<'_> {
     fn run<B: TrainBackend>(self, device: B::Device) {
         let model = Model::<B>::new(&self.1, 5, &device).unwrap();
         let schema = schema(&self.1);
-        artifact::save(self.0, &folder(self.1, schema, RecordFormat::Mpk), model.clone()).unwrap();
+        artifact::save(self.0, &folder(self.1, schema, RecordFormat::Mpk), model).unwrap();
     }
 }
 

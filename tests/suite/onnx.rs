@@ -269,7 +269,7 @@ impl Task for Make<'_> {
         let manifest =
             Manifest { record: RecordFormat::Safetensors, ..Manifest::new(&config, 0, 1, "test".into()) };
         let folder = ModelFolder { manifest, config, schema, scores: Vec::new() };
-        artifact::save(self.0, &folder, model.clone()).unwrap();
+        artifact::save(self.0, &folder, model).unwrap();
     }
 }
 

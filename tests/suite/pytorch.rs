@@ -270,12 +270,8 @@ impl Task for Draw<'_> {
         let model = Model::<B::InnerBackend>::new(&self.config.model, 3, &device).unwrap();
         let manifest = Manifest::new(self.config, 0, 0, "nothing".into());
         let (config, schema) = (self.config.clone(), self.schema);
-        artifact::save(
-            self.out,
-            &ModelFolder { manifest, config, schema, scores: Vec::new() },
-            model.clone(),
-        )
-        .unwrap();
+        artifact::save(self.out, &ModelFolder { manifest, config, schema, scores: Vec::new() }, model)
+            .unwrap();
     }
 }
 

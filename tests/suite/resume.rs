@@ -186,6 +186,7 @@ fn a_checkpoint_that_cannot_be_is_passed_over() {
     w.run("train killed.toml --run whole --backend ndarray").ok();
     let other = "--set model.d_hidden=9 --set train.batch_size=3 --set train.optimizer=sgd";
     w.run(&format!("train killed.toml --run other {other} --backend ndarray")).ok();
+    w.run("train killed.toml --run deeper --set model.n_layers=3 --backend ndarray").ok();
     let steps = |run: &str| -> Vec<PathBuf> {
         let all = fs::read_dir(w.path(run).join("checkpoint")).unwrap().map(|entry| entry.unwrap().path());
         let mut steps: Vec<PathBuf> = all.collect();
@@ -194,7 +195,9 @@ fn a_checkpoint_that_cannot_be_is_passed_over() {
     };
     // In the middle of an epoch, both of them.
     let (last, foreign) = (steps("whole").pop().unwrap(), steps("other").pop().unwrap());
+    let deeper = steps("deeper").pop().unwrap();
     let of_other = |name: &str| fs::read(foreign.join(name)).unwrap();
+    let of_deeper = |name: &str| fs::read(deeper.join(name)).unwrap();
     // Its own, with the second parameter's identity another one.
     let renamed = |id: Option<&str>| {
         let bytes = fs::read(last.join("model.mpk")).unwrap();
@@ -208,12 +211,14 @@ fn a_checkpoint_that_cannot_be_is_passed_over() {
         ("state.mpk", of_other("state.mpk"), "cannot be"),
         ("carried.mpk", of_other("carried.mpk"), "its shape is not"),
         ("optimizer.mpk", of_other("optimizer.mpk"), "the model has no parameter"),
-        ("model.mpk", of_other("model.mpk"), "of other shapes"),
-        ("average.mpk", of_other("average.mpk"), "of other shapes"),
-        ("best.mpk", of_other("best.mpk"), "of other shapes"),
+        ("model.mpk", of_other("model.mpk"), "another architecture"),
+        ("average.mpk", of_other("average.mpk"), "another architecture"),
+        ("best.mpk", of_other("best.mpk"), "another architecture"),
+        ("model.mpk", of_deeper("model.mpk"), "another architecture"),
+        ("best.mpk", of_deeper("best.mpk"), "another architecture"),
         ("model.mpk", renamed(None), "two parameters have one identity"),
-        ("model.mpk", renamed(Some("no identity")), "`no identity` is no parameter's identity"),
-        ("model.mpk", renamed(Some(&"a".repeat(48))), "is no parameter's identity"),
+        ("model.mpk", renamed(Some("no identity")), "is none"),
+        ("model.mpk", renamed(Some(&"a".repeat(48))), "is none"),
     ]
     .into_iter()
     .enumerate()
