@@ -17,8 +17,8 @@ mod tree;
 pub(crate) use describe::{cell, choice, input, output};
 pub use record::{NamedTensor, Precision, RecordFormat, load_record, named_tensors, rounded};
 pub(crate) use record::{
-    apply, decode_safetensors, fits_half, moments_are_sound, open_safetensors, restore, shapes,
-    tensors_are_sound, write_mpk,
+    apply, decode_safetensors, fits_half, moments_are_sound, open_safetensors, restore, restore_identified,
+    shapes, tensors_are_sound, write_mpk,
 };
 
 use crate::config::Config;

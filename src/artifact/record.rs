@@ -133,7 +133,7 @@ fn each_weight<B: Backend>(module: &impl Module<B>, weight: &mut Weight) {
     module.visit(&mut Each { path: Place::default(), weight });
 }
 
-/// Where a visit stands. The first part is the model's kind, which the configuration knows.
+/// Where a visit stands. The first part says nothing: a model's is its kind, which the configuration knows.
 #[derive(Default)]
 struct Place(Vec<String>);
 
@@ -186,7 +186,7 @@ pub(super) fn check_fits<B: Backend>(model: &Model<B>, precision: Precision) -> 
 }
 
 /// Values that are looked at together.
-const ROWS: usize = 1 << 18;
+const CHECKED: usize = 1 << 18;
 
 /// Looks for a weight that 16 bits do not hold, a few rows at a time: a copy of all would be the largest thing in memory.
 #[derive(Default)]
@@ -205,7 +205,7 @@ impl<B: Backend> ModuleVisitor<B> for TooWide {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let weight = param.val();
         let [n, size] = [weight.dims()[0], weight.shape().num_elements()];
-        let step = (ROWS * n / size.max(1)).max(1);
+        let step = (CHECKED * n / size.max(1)).max(1);
         let mut starts = (0..n).step_by(step);
         let fits = |from: usize| fits_half(&weight.clone().narrow(0, from, step.min(n - from)).into_data());
         if self.found.is_none() && !starts.all(fits) {
@@ -536,7 +536,7 @@ fn tensors_of(mut record: Tree) -> Decoded {
 /// Takes a parameter's name and what the record has of it.
 type Parameter<'a> = dyn FnMut(String, &mut Tree) -> Result<(), String> + 'a;
 
-/// Visits the parameters of a record of burn's. The first part of a name, which is the model's kind, is left out.
+/// Visits the parameters of a record of burn's. The first part of a name is left out, as in [`Place`].
 fn each_parameter(record: &mut Tree, parameter: &mut Parameter) -> Result<(), String> {
     fn walk(value: &mut Tree, path: &mut Vec<String>, parameter: &mut Parameter) -> Result<(), String> {
         let mut part = |name: String, value: &mut Tree| {
@@ -566,9 +566,19 @@ fn each_parameter(record: &mut Tree, parameter: &mut Parameter) -> Result<(), St
     kinds.iter_mut().try_for_each(|(_, model)| walk(model, &mut Vec::new(), parameter))
 }
 
-/// `module` with the weights and the identities of a record in MessagePack, which is held against it: burn's own loader
-/// panics at another architecture, and at an identity that is none.
-pub(crate) fn restore<B: RecurrentBackend, M: Module<B>>(module: M, bytes: &[u8]) -> Result<M, String> {
+/// `module` with the weights of a record in MessagePack, which is held against it; its identities stay.
+pub(crate) fn restore<B: Backend, M: Module<B>>(module: M, bytes: &[u8]) -> Result<M, String> {
+    apply_as(module, restorable(Tree::from_mpk(bytes)?)?, BTreeMap::new())
+}
+
+fn restorable(record: Tree) -> Decoded {
+    let tensors = tensors_of(record)?;
+    check_values(&tensors, Precision::Full).map(|()| tensors)
+}
+
+/// Like [`restore`], and with the record's identities. burn's own loader panics at another architecture, and at an
+/// identity that is none.
+pub(crate) fn restore_identified<B: Backend, M: Module<B>>(module: M, bytes: &[u8]) -> Result<M, String> {
     let mut record = Tree::from_mpk(bytes)?;
     let mut identities = BTreeMap::new();
     each_parameter(&mut record, &mut |name, parameter| {
@@ -582,7 +592,7 @@ pub(crate) fn restore<B: RecurrentBackend, M: Module<B>>(module: M, bytes: &[u8]
     if distinct.len() < n {
         return Err("two parameters have one identity".into());
     }
-    apply_as(module, tensors_of(record)?, identities)
+    apply_as(module, restorable(record)?, identities)
 }
 
 /// What the text of an identity, 8 bytes in base 32, says.
@@ -615,7 +625,7 @@ fn tensors_fit(value: &mut Tree, shape: Option<&[usize]>) -> Result<(), String> 
         // Of what has names, serde takes the values alone as well; burn writes none of it here.
         Tree::List(_) => Err("it has a list of what needs names".into()),
         // Steps, which are counted on; burn computes with them in 32 bits.
-        Tree::Number(n) if i32::try_from(*n).is_err() => Err(format!("{n} is no number of steps")),
+        Tree::Number(n) if *n >= i32::MAX as u64 => Err(format!("{n} is no number of steps")),
         _ => Ok(()),
     }
 }
@@ -655,9 +665,7 @@ fn leaf(name: &str, value: &mut Tree) -> Result<TensorData, String> {
         Some("BF16") => DType::BF16,
         _ => return Err(format!("`{name}` is not of a float type")),
     };
-    let Tree::Map(entries) = value else { return Err(format!("`{name}` has no `bytes`")) };
-    let bytes = entries.iter_mut().find(|(key, _)| key == "bytes").map(|(_, bytes)| bytes);
-    let Some(Tree::Bytes(bytes)) = bytes else {
+    let Some(Tree::Bytes(bytes)) = value.entry_mut("bytes") else {
         return Err(format!("the bytes of `{name}` are not bytes"));
     };
     floats(name, Bytes::from_bytes_vec(std::mem::take(bytes)), shape, dtype)
@@ -685,7 +693,7 @@ pub(crate) fn apply<B: RecurrentBackend>(
 }
 
 /// Like [`apply`]; a parameter that `identities` has gets that one.
-fn apply_as<B: RecurrentBackend, M: Module<B>>(
+fn apply_as<B: Backend, M: Module<B>>(
     model: M,
     mut tensors: BTreeMap<String, TensorData>,
     identities: BTreeMap<String, ParamId>,

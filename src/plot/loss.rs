@@ -188,7 +188,12 @@ impl Axis {
         if whole || self.log {
             step = step.max(1.0);
         }
-        let ticks = (self.low / step).ceil() as i64..=(self.high / step).floor() as i64;
+        let (first, last) = ((self.low / step).ceil(), (self.high / step).floor());
+        // Between numbers that are next to each other a step may be none.
+        if (last - first).is_nan() || last - first > 10.0 * n as f64 {
+            return Vec::new();
+        }
+        let ticks = first as i64..=last as i64;
         // A division gives the number nearest to a short one, a product does not.
         let tick = |k: i64| if step < 1.0 { k as f64 / (1.0 / step).round() } else { k as f64 * step };
         ticks.map(tick).map(|tick| if self.log { 10f64.powf(tick) } else { tick }).collect()
@@ -311,6 +316,7 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let axis = |low, high| Axis { low, high, log: false };
         assert_eq!(axis(0.52, 1.04).ticks(5, false), [0.6, 0.8, 1.0]);
+        assert!(axis(0.0, f64::from_bits(1)).ticks(5, false).is_empty());
         assert_eq!(axis(0.5, 1.5).ticks(10, true), [1.0]);
         assert_eq!(axis(-24.0, 524.0).ticks(10, true), [0.0, 100.0, 200.0, 300.0, 400.0, 500.0]);
     }

@@ -15,12 +15,11 @@ use super::Epoch;
 use super::learner::Trainee;
 use super::score::Tally;
 use super::strategy::Components;
-use crate::artifact::{digest, moments_are_sound, restore, tensors_are_sound, write_mpk};
+use crate::artifact::{digest, moments_are_sound, restore, restore_identified, tensors_are_sound, write_mpk};
 use crate::backend::TrainBackend;
 use crate::config::{CellKind, Config, OptimizerKind};
 use crate::error::{Error, Result};
 use crate::file::{DRAFT, FolderDraft, read_bytes};
-use crate::kernel::RecurrentBackend;
 use crate::model::Model;
 use crate::recurrent::RecurrentState;
 use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
@@ -94,10 +93,11 @@ impl Frame<'_> {
         let train = &self.config.train;
         let n_batches = self.n_samples.div_ceil(train.batch_size);
         let done = epoch.checked_sub(1).filter(|&done| done == epochs.len() && done <= train.epochs);
-        // Those that are added to.
-        let counts = [*n_steps, tally.largest()];
+        let all = epochs.iter().chain(best).flat_map(|epoch| [epoch.steps, epoch.tally.largest()]);
+        // They are added up.
+        let mut counts = all.chain([*n_steps, tally.largest()]);
         let whole = best.is_some() != epochs.is_empty()
-            && counts.iter().all(|&n| (n as u64) < 1 << 53)
+            && counts.all(|n| (n as u64) < 1 << 40)
             && *since_best <= epochs.len()
             && u64::from(*average_steps) <= *step
             && *iteration <= n_batches
@@ -412,8 +412,8 @@ fn read<B: TrainBackend>(
             Ok(RecurrentState { hidden: tensor(hidden), cell: cell.map(tensor) })
         })
         .transpose()?;
-    let model =
-        restore(fresh.clone(), &files.needed("model.mpk")?).map_err(|e| damaged(path, "model.mpk", &e))?;
+    let model = restore_identified(fresh.clone(), &files.needed("model.mpk")?)
+        .map_err(|e| damaged(path, "model.mpk", &e))?;
     let bytes = files.needed("optimizer.mpk")?;
     let rule = match frame.config.train.optimizer {
         OptimizerKind::Adamw => "AdamW",
@@ -425,13 +425,14 @@ fn read<B: TrainBackend>(
     let optimizer = moments_are_sound(&bytes, rule, &parameters(&model))
         .and_then(|()| Recorder::<B>::load(&recorder, bytes, device).map_err(|e| e.to_string()))
         .map_err(|e| damaged(path, "optimizer.mpk", &e))?;
-    fn part<B: RecurrentBackend, M: Module<B>>(files: &Files, name: &str, fresh: M) -> Result<Option<M>> {
+    fn part<B: Backend, M: Module<B>>(files: &Files, name: &str, like: M) -> Result<Option<M>> {
         let Some(bytes) = files.read(name)? else { return Ok(None) };
-        restore(fresh, &bytes).map(Some).map_err(|e| damaged(files.path, name, &e))
+        restore(like, &bytes).map(Some).map_err(|e| damaged(files.path, name, &e))
     }
-    let untrained = fresh.valid();
-    let best = part(&files, "best.mpk", untrained.model.clone())?;
-    let average = part(&files, "average.mpk", untrained)?;
+    // With the identities of the model: the average is taken by them.
+    let like = model.valid();
+    let best = part(&files, "best.mpk", like.model.clone())?;
+    let average = part(&files, "average.mpk", like)?;
     for (name, there, wanted) in [
         ("carried.mpk", carried.is_some(), frame.config.train.carry_state && standing.iteration > 0),
         ("average.mpk", average.is_some(), frame.config.train.average > 0.0),
