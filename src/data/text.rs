@@ -208,7 +208,9 @@ impl Source for Text {
                 return Ok(Schema { target: TargetSchema::Tokens { labels: vocabulary.clone() }, input });
             }
             Content::Text(text) => {
-                let distinct: BTreeSet<char> = text[train.clone()].chars().collect();
+                // One by one: collected, all characters would be listed and sorted first.
+                let mut distinct = BTreeSet::new();
+                distinct.extend(text[train.clone()].chars());
                 budget.take_all_for(Cause::Names, NAME * distinct.len())?;
                 Vocabulary::of_characters(&distinct.into_iter().collect::<String>())
             }

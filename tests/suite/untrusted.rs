@@ -767,13 +767,13 @@ fn a_data_file_that_is_twice_as_large_takes_four_times_what_is_added() {
     }
     let place = tempfile::tempdir().unwrap();
     for kind in kinds().iter().filter(|kind| ORDINARY.contains(&kind.name)) {
-        let [small, large] = [2, 4].map(|mib| {
+        let [small, large] = [4, 8].map(|mib| {
             let (path, n) = written(&place.path().join(format!("{mib}")), kind, mib * MIB);
             (peak(OF_DATA, &path), n)
         });
         let (taken, added) = (large.0.saturating_sub(small.0), large.1 - small.1);
-        // What the allocator leaves unused is not the same in both.
-        assert!(taken <= (4 * added + MIB) as u64, "{}: {taken} bytes more for {added}", kind.name);
+        // What the allocator leaves unused is not the same in both, and the system counts pages roughly.
+        assert!(taken <= (4 * added + 2 * MIB) as u64, "{}: {taken} bytes more for {added}", kind.name);
         assert!(taken >= added as u64 / 2, "{}: {taken} bytes more for {added}: not measured", kind.name);
     }
 }
