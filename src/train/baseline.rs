@@ -332,7 +332,7 @@ fn text(config: &Config, schema: &Schema, train: &Samples, samples: &Samples) ->
     };
     let TargetSchema::Tokens { labels } = &schema.target else { unreachable!("a text's targets are tokens") };
     let model = NGrams::of(&stream(train), order, labels.len());
-    (format!("a {order}-gram model with Witten and Bell's smoothing"), model.tally(&stream(samples)))
+    (format!("{order}-grams with Witten and Bell's smoothing"), model.tally(&stream(samples)))
 }
 
 /// The windows of a text, one after the other.
