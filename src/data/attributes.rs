@@ -23,7 +23,7 @@ use super::series::{csv_error, csv_reader, start_of};
 use super::shared::{Excerpt, Numbers, Tokens};
 use super::sub_words::SubWords;
 use super::words::{part_of, short};
-use super::{Source, each, list, mismatch, read_text};
+use super::{Source, distinct, each, list, mismatch, read_text};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use csv::StringRecord;
@@ -253,7 +253,7 @@ impl Source for Attributes {
         budget.take_all_for(Cause::Names, named)?;
         budget.take_all(made - named)?;
         if schema.is_none() {
-            let names: BTreeSet<u32> = all.iter().map(|&(name, _)| name).collect();
+            let names = distinct(all.iter().map(|&(name, _)| name));
             let names: BTreeSet<&str> = names.into_iter().map(|name| &*words[name as usize]).collect();
             if let Some(name) = config.delexicalize.iter().find(|name| !names.contains(name.as_str())) {
                 let message =

@@ -12,7 +12,7 @@ use super::sample::{Sample, SampleTarget, Schema, TargetSchema, TaskSchema};
 use super::shared::Numbers;
 use super::vocabulary::Vocabulary;
 use super::words::{self, Corpus, Sentences, UNKNOWN, WordReader};
-use super::{Source, collected, each, mismatch, read_text, split};
+use super::{Source, collected, distinct, each, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -110,7 +110,7 @@ impl Source for IntentSlots {
             let seen = seen.into_iter().filter(|label| *label != UNKNOWN);
             std::iter::once(UNKNOWN).chain(seen).map(String::from).collect()
         };
-        let intents = train.iter().map(|&k| &*self.names[self.intents.at(k) as usize]).collect();
+        let intents = distinct(train.iter().map(|&k| &*self.names[self.intents.at(k) as usize]));
         let slots = self.slots.counts(train).map(|(slot, _)| slot).collect();
         let task =
             |name: &str, seen, aligned| TaskSchema { name: name.into(), labels: labels(seen), aligned };

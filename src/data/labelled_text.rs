@@ -11,10 +11,9 @@ use super::memory::{Budget, NAME, Names};
 use super::sample::{Sample, SampleTarget, Schema, TargetSchema};
 use super::shared::Numbers;
 use super::words::{self, Corpus, Sentences, WordReader};
-use super::{Classes, Source, each, mismatch, read_text, split};
+use super::{Classes, Source, distinct, each, mismatch, read_text, split};
 use crate::config::{DataConfig, IoMode};
 use crate::error::{Error, Result};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A file of labelled texts.
@@ -107,7 +106,7 @@ impl Source for LabelledText {
     }
 
     fn schema(&self, train: &Self::Part) -> Result<Schema> {
-        let labels: BTreeSet<&str> = train.iter().map(|&k| self.label(k)).collect();
+        let labels = distinct(train.iter().map(|&k| self.label(k)));
         Ok(Schema {
             input: words::schema(self.texts.counts(train), self.min_count, self.lowercase, true),
             target: TargetSchema::Class { labels: labels.into_iter().map(String::from).collect() },

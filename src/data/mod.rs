@@ -46,7 +46,7 @@ pub use vocabulary::Vocabulary;
 use crate::config::{DataConfig, DataFormat, IoMode};
 use crate::error::{Error, Result};
 use crate::file::{read_bytes, unpack, utf8};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// Bytes of the largest file read.
@@ -99,6 +99,13 @@ trait Source: Sized {
 /// What becomes of three parts.
 fn each<P, T>([train, valid, test]: [P; 3], mut made: impl FnMut(P) -> Result<T>) -> Result<[T; 3]> {
     Ok([made(train)?, made(valid)?, made(test)?])
+}
+
+/// Each of the items once, sorted. They are not collected: all of them would be listed and sorted first.
+fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> BTreeSet<T> {
+    let mut distinct = BTreeSet::new();
+    distinct.extend(items);
+    distinct
 }
 
 /// The samples of the cases or lines `part`, in as much memory as they need.

@@ -8,11 +8,10 @@ use super::sample::{InputSchema, Sample, SampleInput, SampleTarget, Schema, Targ
 use super::shared::{Numbers, Tokens};
 use super::vocabulary::Vocabulary;
 use super::words::{self, WordReader};
-use super::{DEFAULT_WINDOW, Source, each, mismatch, read_data, read_text, split};
+use super::{DEFAULT_WINDOW, Source, distinct, each, mismatch, read_data, read_text, split};
 use crate::config::{DataConfig, IoMode, TextUnit};
 use crate::error::{Error, Result};
 use crate::file::line_at;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -208,9 +207,7 @@ impl Source for Text {
                 return Ok(Schema { target: TargetSchema::Tokens { labels: vocabulary.clone() }, input });
             }
             Content::Text(text) => {
-                // One by one: collected, all characters would be listed and sorted first.
-                let mut distinct = BTreeSet::new();
-                distinct.extend(text[train.clone()].chars());
+                let distinct = distinct(text[train.clone()].chars());
                 budget.take_all_for(Cause::Names, NAME * distinct.len())?;
                 Vocabulary::of_characters(&distinct.into_iter().collect::<String>())
             }

@@ -1,8 +1,9 @@
 //! Which token has which number.
 
+use super::distinct;
 use crate::config::duplicate;
 use crate::error::{Error, Result};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// Tokens numbered from 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,7 @@ impl Vocabulary {
 
     /// The characters of `text`, sorted.
     pub fn of_characters(text: &str) -> Result<Self> {
-        let characters: BTreeSet<char> = text.chars().collect();
+        let characters = distinct(text.chars());
         Self::try_from(characters.into_iter().map(String::from).collect::<Vec<_>>())
     }
 
